@@ -1,0 +1,275 @@
+"""The commands: arguments in, exit codes out. What they do lies in wiring.py."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from hrbridge import __version__
+from hrbridge.errors import HrbridgeError, UsageError
+from hrbridge.events import Action
+
+app = typer.Typer(
+    name="hrbridge",
+    help="Live heart-rate coach for run-walk training.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+plan_app = typer.Typer(help="The shipped plans, and a check for your own.", no_args_is_help=True)
+config_app = typer.Typer(help="Check a configuration.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
+PlanName = Annotated[str | None, typer.Option("--plan", metavar="P", help="A shipped plan or the path of one.")]
+Broker = Annotated[
+    str | None, typer.Option("--mqtt", metavar="URL", help="mqtt://, mqtts://, ws://, wss://, embedded or none.")
+]
+TraceFile = Annotated[Path | None, typer.Option("--trace", metavar="OUT", help="Write every step to this file.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="table.key=value over the configuration.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print only a summary, as JSON.")]
+RunnerId = Annotated[str | None, typer.Option("--runner", metavar="ID", help="Whose bridge; else as configured.")]
+
+
+@app.command()
+def run(
+    path: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Configuration; none: the demo.")] = None,
+    plan: PlanName = None,
+    sensor: Annotated[str | None, typer.Option("--sensor", metavar="S", help="ble, simulated or replay:FILE.")] = None,
+    mqtt: Broker = None,
+    speed: Annotated[
+        float | None, typer.Option("--speed", metavar="X", help="Times as fast; recordings and simulations only.")
+    ] = None,
+    trace: TraceFile = None,
+    json: Json = False,
+    once: Annotated[bool, typer.Option("--once", help="Leave after one session.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Coach a run, live."""
+    from hrbridge import wiring
+    from hrbridge.sinks.console import Console, summary_lines
+
+    _log_to_stderr(logging.INFO)
+    if speed is not None and not 0.01 <= speed <= 100_000:
+        raise UsageError(f"--speed {speed:g}: allowed: 0.01 to 100000")
+    overrides = wiring.overrides_for(settings or (), plan=plan, sensor=sensor, url=mqtt)
+    session = wiring.session(path, overrides, sensor=sensor, plan=plan)
+    if speed is not None and session.source is None:
+        raise UsageError("--speed: a live sensor has its own time; use --sensor simulated or replay:FILE")
+    sinks = [] if json else [Console(sys.stdout)]
+    coaching = wiring.coach(session, speed=speed or 1.0, trace_path=trace, once=once, sinks=sinks)
+    summary = asyncio.run(coaching)
+    print(msgspec.json.encode(summary).decode() if json else f"\n{summary_lines(summary)}")
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording (FIT, TCX, GPX, HRM, CSV) or a trace.")],
+    config: ConfigFile = None,
+    plan: PlanName = None,
+    trace: TraceFile = None,
+    json: Json = False,
+    lenient: Annotated[bool, typer.Option("--lenient", help="Use what a damaged file still gives.")] = False,
+    settings: Settings = None,
+) -> None:
+    """What would it have told me? Step a recording, as fast as it can be read."""
+    from hrbridge import wiring
+
+    overrides = wiring.overrides_for(settings or (), plan=plan)
+    session = wiring.replay_session(file, config, overrides, keep_plan=plan is not None, lenient=lenient)
+    if not json:
+        runner = session.config.runner
+        print(
+            f"{file.name}: {session.sensor}; plan {session.plan.name}; "
+            f"maximum {runner.maximum_bpm:.0f}, resting {runner.resting_bpm:.0f}.\n"
+            "Open loop: whoever ran this did not hear these cues.\n"
+        )
+    _coach_at_once(session, trace, json=json)
+
+
+@app.command()
+def simulate(
+    config: ConfigFile = None,
+    plan: PlanName = None,
+    runner: Annotated[
+        str | None, typer.Option("--runner", metavar="NAME", help="novice, typical, fit or unfit.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0)] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="SPEC", help="NAME@T[+FOR] in seconds; may be repeated.")
+    ] = None,
+    trace: TraceFile = None,
+    json: Json = False,
+    settings: Settings = None,
+) -> None:
+    """Coach a simulated runner, closed loop, as fast as it can be computed."""
+    from hrbridge import wiring
+
+    overrides = wiring.overrides_for(settings or (), plan=plan)
+    for key, value in (("runner", runner), ("seed", seed), ("faults", fault)):
+        if value is not None:
+            overrides.append(f"sensor.{key}={msgspec.json.encode(value).decode()}")
+    session = wiring.simulated_session(config, overrides)
+    if not json:
+        print(f"{session.sensor}; plan {session.plan.name}.\n")
+    _coach_at_once(session, trace, json=json)
+
+
+def _coach_at_once(session: Any, trace: Path | None, *, json: bool) -> None:
+    from hrbridge import wiring
+    from hrbridge.sinks.console import Console, summary_lines
+
+    summary = wiring.coach_at_once(session, trace, [] if json else [Console(sys.stdout)])
+    print(msgspec.json.encode(summary).decode() if json else f"\n{summary_lines(summary)}")
+
+
+@app.command()
+def expect(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace that hrbridge wrote.")],
+) -> None:
+    """Step a trace again and compare; exit 1 at the first difference."""
+    from hrbridge.sinks.console import difference_lines
+    from hrbridge.wiring import first_difference
+
+    difference, compared, dropped = first_difference(trace)
+    if difference is not None:
+        print(difference_lines(str(trace), difference))
+        raise typer.Exit(1)
+    note = f"; {dropped} cut-off line dropped" if dropped else ""
+    print(f"{trace}: {compared} steps, all as expected{note}")
+
+
+@plan_app.command("list")
+def plan_list() -> None:
+    """The shipped plans."""
+    from hrbridge.control import plan as plans
+
+    for name in plans.names():
+        print(f"{name:<14} {plans.describe(plans.load(name))}")
+
+
+@plan_app.command("show")
+def plan_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped plan or the path of one.")]) -> None:
+    """One plan, block by block."""
+    from hrbridge.control import plan as plans
+
+    print(plans.describe_in_full(plans.load(name)))
+
+
+@plan_app.command("check")
+def plan_check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A plan file (TOML).")]) -> None:
+    """Is this plan file right?"""
+    from hrbridge.control import plan as plans
+
+    plan = plans.load(file if file.suffix == ".toml" or "/" in str(file) else Path.cwd() / file)
+    print(f"{file}: fine. {plans.describe(plan)}")
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A configuration (TOML).")]) -> None:
+    """Is this configuration right?"""
+    from hrbridge import config, wiring
+
+    settings = config.load(file)
+    print(f"{file}: fine. {wiring.in_words(settings, file.parent)}")
+
+
+@app.command()
+def rpe(
+    value: Annotated[str, typer.Argument(metavar="N", help="Perceived exertion, 0 to 10 in halves.")],
+    config: ConfigFile = None,
+    mqtt: Broker = None,
+    runner: RunnerId = None,
+) -> None:
+    """Tell the running session how hard it feels."""
+    from hrbridge import messages, wiring
+
+    try:
+        number = messages.decode_rpe(value.encode())
+    except messages.RefusedInputError as error:
+        raise UsageError(f"rpe {value}: {error}") from None
+    wiring.send(config, mqtt, runner, messages.RPE_SET, messages.RpeSet(rpe=number))
+
+
+@app.command()
+def control(
+    action: Annotated[Action, typer.Argument(metavar="ACTION", help=", ".join(Action))],
+    config: ConfigFile = None,
+    mqtt: Broker = None,
+    runner: RunnerId = None,
+) -> None:
+    """Tell the running session what to do."""
+    from hrbridge import messages, wiring
+
+    message = messages.ControlSet(action=action, confirm=action is Action.STOP)
+    wiring.send(config, mqtt, runner, messages.CONTROL_SET, message)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hrbridge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    _log_to_stderr(logging.WARNING)
+
+
+def _log_to_stderr(level: int) -> None:
+    # On a Pi the system journal is the user interface, and it stamps the time itself.
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
+    for noisy in ("amqtt", "transitions", "bleak", "dbus_fast", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+def main() -> None:
+    """The console script: every error is one line, and its kind decides the exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group of commands without one
+            print(message)
+            code = error.exit_code
+        else:
+            code = _fail(message.replace("\n", " "), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = 0
+    except HrbridgeError as error:
+        code = _fail(str(error), error.exit_code)
+    except BaseExceptionGroup as group:
+        ours = _ours(group)
+        if ours is None:
+            raise
+        code = _fail(str(ours), ours.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left: no complaint
+        code = 0
+    sys.exit(code)
+
+
+def _ours(group: BaseExceptionGroup[BaseException]) -> HrbridgeError | None:
+    """The first error of a group of tasks that is meant for the user."""
+    for error in group.exceptions:
+        found = _ours(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, HrbridgeError):
+            return found
+    return None
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"hrbridge: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,426 @@
+"""The TOML a runner writes: its tables as structs, read once and strictly."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
+
+from hrbridge.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+Bpm = Annotated[float, Meta(ge=30, le=240)]
+Seconds = Annotated[float, Meta(ge=0, le=172_800)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=172_800)]
+Metres = Annotated[float, Meta(gt=0, le=1_000_000)]
+Pace = Annotated[float, Meta(ge=120, le=1_800)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+RpeValue = Annotated[float, Meta(ge=0, le=10)]
+
+ASSUMED_AGE_YEARS = 40
+ASSUMED_RESTING_HEART_RATE_BPM = 60
+
+
+class Units(StrEnum):
+    METRIC = "metric"
+    IMPERIAL = "imperial"
+
+
+class SensorKind(StrEnum):
+    BLE = "ble"
+    SIMULATED = "simulated"
+    REPLAY = "replay"
+
+
+class PolicyName(StrEnum):
+    ADAPTIVE = "adaptive"
+    FIXED = "fixed"
+
+
+class Purpose(StrEnum):
+    EASY = "easy"
+    LONG = "long"
+    RECOVERY = "recovery"
+    TEMPO = "tempo"
+    RACE = "race"
+    RETURN = "return"
+
+
+class SegmentKind(StrEnum):
+    RUN = "run"
+    SURGE = "surge"
+    WALK = "walk"
+
+
+class Protocol(StrEnum):
+    AUTO = "auto"
+    V5 = "5"
+    V311 = "3.1.1"
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of the configuration; unknown keys are errors."""
+
+
+class Runner(Table, frozen=True):
+    """``[runner]``: whose heart it is. Maximum defaults to 208 - 0.7 age (Tanaka 2001), resting to 60 bpm."""
+
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,32}$")] = "runner"
+    age_years: Annotated[float, Meta(ge=10, le=100)] | None = None
+    max_heart_rate_bpm: Annotated[float, Meta(ge=100, le=240)] | None = None
+    resting_heart_rate_bpm: Annotated[float, Meta(ge=25, le=120)] | None = None
+    units: Units = Units.METRIC
+
+    def __post_init__(self) -> None:
+        if self.max_heart_rate_bpm is None:
+            if self.age_years is None:
+                raise ValueError("needs max_heart_rate_bpm (100-240) or age_years (10-100)")
+            force_setattr(self, "max_heart_rate_bpm", round(208 - 0.7 * self.age_years, 1))
+        if self.resting_heart_rate_bpm is None:
+            force_setattr(self, "resting_heart_rate_bpm", float(ASSUMED_RESTING_HEART_RATE_BPM))
+        if self.reserve_bpm < 30:
+            raise ValueError("max_heart_rate_bpm must be at least 30 above resting_heart_rate_bpm")
+
+    @property
+    def maximum_bpm(self) -> float:
+        return self.max_heart_rate_bpm or 0.0
+
+    @property
+    def resting_bpm(self) -> float:
+        return self.resting_heart_rate_bpm or 0.0
+
+    @property
+    def reserve_bpm(self) -> float:
+        """Heart-rate reserve: maximum minus resting."""
+        return self.maximum_bpm - self.resting_bpm
+
+
+class Sensor(Table, frozen=True):
+    """``[sensor]``: where the heart rate comes from."""
+
+    kind: SensorKind = SensorKind.BLE
+    address: str = ""
+    name: str = ""
+    fallback_address: str = ""
+    speed_address: str = ""
+    runner: str = "typical"
+    seed: Annotated[int, Meta(ge=0)] = 1
+    faults: tuple[str, ...] = ()
+    file: str = ""
+
+
+class Segment(Table, frozen=True):
+    """One stretch of a block: running, a surge, or walking, for a time or a distance."""
+
+    kind: SegmentKind
+    for_s: PositiveSeconds | None = None
+    for_m: Metres | None = None
+
+    def __post_init__(self) -> None:
+        if (self.for_s is None) == (self.for_m is None):
+            raise ValueError("needs either for_s or for_m")
+
+
+class Block(Table, frozen=True):
+    """Segments repeated until ``until`` ("50%" of the whole, "30min", "5km") or for ``repeats`` cycles."""
+
+    segments: Annotated[tuple[Segment, ...], Meta(min_length=1, max_length=100)]
+    until: Annotated[str, Meta(pattern=r"^\d+(\.\d+)?(%|min|s|km|m)$")] | None = None
+    repeats: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.until is not None and self.repeats is not None:
+            raise ValueError("takes until or repeats, not both")
+
+
+class Plan(Table, frozen=True):
+    """A session as a runner writes it down. Without blocks the phases are the runner's own (plan ``free``).
+
+    ``total_s``, ``repeats`` or ``distance_m`` count without warm-up and
+    cool-down; none of them: until the runner stops. The two limits belong to
+    safety: the longest total time, and the longest stretch of running blocks
+    without a trusted heart rate.
+    """
+
+    name: str = "my-plan"
+    purpose: Purpose = Purpose.EASY
+    rpe_target: tuple[RpeValue, RpeValue] = (4.0, 6.0)
+    warmup_s: Seconds = 0.0
+    cooldown: Seconds | Annotated[str, Meta(pattern="^finisher$")] = 0.0
+    total_s: PositiveSeconds | None = None
+    repeats: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    distance_m: Metres | None = None
+    goal_time_s: PositiveSeconds | None = None
+    goal_distance_m: Metres | None = None
+    run_pace_s_per_km: Pace | None = None
+    walk_pace_s_per_km: Pace | None = None
+    max_total_s: PositiveSeconds = 21_600.0
+    max_without_heart_rate_s: PositiveSeconds = 3_600.0
+    block: tuple[Block, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sum(x is not None for x in (self.total_s, self.repeats, self.distance_m)) > 1:
+            raise ValueError("takes one of total_s, repeats and distance_m")
+        if self.rpe_target[0] > self.rpe_target[1]:
+            raise ValueError("rpe_target is [lower, upper]")
+        for block in self.block[:-1]:
+            if block.until is None and block.repeats is None:
+                raise ValueError("every block but the last needs until or repeats")
+
+
+class PlanTable(Plan, frozen=True):
+    """``[plan]``: a plan by name or path in ``use``; any other key given here replaces the plan's own."""
+
+    use: str = ""
+
+
+class Control(Table, frozen=True):
+    """``[control]``: the numbers of the controller. [M] measured on real walk breaks, [P] published, else our choice.
+
+    Ceiling: ``heart_rate_ceiling_bpm``, or ``heart_rate_ceiling_hrr`` as a
+    fraction of heart-rate reserve (0.75, in return plans 0.70).
+    """
+
+    policy: PolicyName = PolicyName.ADAPTIVE
+    start_after_s: Seconds = 20.0
+    heart_rate_ceiling_bpm: Bpm | None = None
+    heart_rate_ceiling_hrr: Annotated[float, Meta(ge=0.3, le=1)] | None = None
+    surge_allowance_bpm: Annotated[float, Meta(ge=0, le=30)] = 10.0
+    ceiling_forecast_margin_bpm: Annotated[float, Meta(ge=0, le=20)] = 2.0
+    # recovery: the drop of heart rate that a walk must bring [M: 75 % of walks reach 12 bpm at 60 s]
+    min_drop_bpm: Annotated[float, Meta(ge=1, le=40)] = 10.0
+    max_drop_bpm: Annotated[float, Meta(ge=1, le=60)] = 15.0
+    unknown_amplitude_drop_bpm: Annotated[float, Meta(ge=1, le=60)] = 12.0
+    ready_hrr: Annotated[float, Meta(ge=0.3, le=1)] = 0.65
+    # signal: how long without a trusted heart rate until nothing is adapted, until the clock alone drives
+    doubt_after_s: Annotated[float, Meta(ge=1, le=60)] = 10.0
+    clock_after_s: Annotated[float, Meta(ge=1, le=300)] = 30.0
+    # cues
+    countdown: bool = True
+    notice: bool = True
+    tips: bool = True
+    rpe_prompts: bool = True
+
+    def __post_init__(self) -> None:
+        if self.heart_rate_ceiling_bpm is not None and self.heart_rate_ceiling_hrr is not None:
+            raise ValueError("takes heart_rate_ceiling_bpm or heart_rate_ceiling_hrr, not both")
+        if self.min_drop_bpm > self.max_drop_bpm:
+            raise ValueError("min_drop_bpm must not exceed max_drop_bpm")
+        if self.doubt_after_s > self.clock_after_s:
+            raise ValueError("doubt_after_s must not exceed clock_after_s")
+
+
+class Mqtt(Table, frozen=True):
+    """``[mqtt]``: the broker; passwords only as the name of a file."""
+
+    url: Annotated[str, Meta(pattern=r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://\S+)$")] = "mqtt://localhost:1883"
+    base_topic: Annotated[str, Meta(pattern=r"^[^+#\s/]+(/[^+#\s/]+)*$")] = "hrbridge"
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    protocol: Protocol = Protocol.AUTO
+    home_assistant_discovery: bool = False
+    insecure: bool = False
+
+
+class Journal(Table, frozen=True):
+    """``[journal]``: where past runs are kept; empty: the XDG state directory."""
+
+    path: str = ""
+
+
+class Config(Table, frozen=True):
+    """The whole file. ``directory`` is where it lies: relative paths in it start there."""
+
+    runner: Runner
+    sensor: Sensor = Sensor()
+    plan: PlanTable = PlanTable(use="easy-4-1")
+    control: Control = Control()
+    mqtt: Mqtt = Mqtt()
+    journal: Journal = Journal()
+
+
+def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration; ``overrides`` are ``table.key=value`` as given to ``--set``.
+
+    Without a path: the defaults, for a runner of 40 years, which is said.
+    Raises ConfigError, one line with file, table, key and what is allowed.
+    """
+    if path is None:
+        place = "defaults"
+        raw: dict[str, Any] = {}
+    else:
+        place = str(path)
+        raw = read_toml(Path(path))
+    for override in overrides:
+        apply_override(raw, override)
+    assumed = []
+    runner = raw.setdefault("runner", {})
+    if isinstance(runner, dict):
+        if path is None and not runner.keys() & {"age_years", "max_heart_rate_bpm"}:
+            runner["age_years"] = ASSUMED_AGE_YEARS
+            assumed.append(f"age_years = {ASSUMED_AGE_YEARS}")
+        if "resting_heart_rate_bpm" not in runner:
+            assumed.append(f"resting_heart_rate_bpm = {ASSUMED_RESTING_HEART_RATE_BPM}")
+    config = convert(raw, Config, place)
+    if assumed:
+        log.warning("%s: [runner] assuming %s", place, " and ".join(assumed))
+    return config
+
+
+def override(config: Config, overrides: Iterable[str]) -> Config:
+    """``config`` with ``table.key=value`` put over it; raises ConfigError."""
+    raw = msgspec.to_builtins(config)
+    for text in overrides:
+        apply_override(raw, text)
+    return convert(raw, Config, "--set")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The raw tables of a TOML file; raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not valid TOML: the file is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def apply_override(raw: dict[str, Any], override: str) -> None:
+    """Put ``table.key=value`` into ``raw``; the value is TOML, or else plain text."""
+    key, equals, text = override.partition("=")
+    tables = key.strip().split(".")
+    if not equals or len(tables) < 2 or not all(tables):
+        raise ConfigError(f"--set {override}: expected table.key=value, for example control.min_drop_bpm=12")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for table in tables[:-1]:
+        raw = raw.setdefault(table, {})
+        if not isinstance(raw, dict):
+            raise ConfigError(f"--set {override}: {table} is not a table")
+    raw[tables[-1]] = value
+
+
+T = TypeVar("T")
+
+
+def convert(raw: Mapping[str, Any], into: type[T], place: str) -> T:
+    """Turn raw tables into the struct ``into``; raises ConfigError with place, table, key and what is allowed."""
+    try:
+        return msgspec.convert(raw, into)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{place}: {explain(str(error), raw, into)}") from None
+
+
+def explain(message: str, raw: Mapping[str, Any], into: type) -> str:
+    """A msgspec message as one line in the words of the file.
+
+    msgspec names the path (``$.control.policy``) but neither the allowed
+    words, nor both ends of a range, nor the known keys: those are looked up in
+    the types.
+    """
+    what, _, path = message.partition(" - at `$")
+    where = [part for part in re.split(r"[.\[\]`]+", path) if part]
+    unknown = re.search(r"unknown field `([^`]+)`", what)
+    missing = re.search(r"missing required field `([^`]+)`", what)
+    if unknown:
+        where.append(unknown[1])
+    if missing:
+        where.append(missing[1])
+    # In a union with a string ("cooldown") msgspec points at the union itself, which is what we want.
+    table, key = where[:-1], where[-1] if where else ""
+    kind = _type_at(msgspec.inspect.type_info(into), table)
+    head = f"[{'.'.join(table)}] {key}" if table else f"[{key}]" if isinstance(raw.get(key), dict) else key
+    if unknown:
+        known = [field.encode_name for field in getattr(kind, "fields", ())]
+        close = difflib.get_close_matches(key, known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
+        return f"{head}: unknown {'key' if table else 'table'}; {hint}"
+    if missing:
+        return f"{head}: missing"
+    value = _value_at(raw, where)
+    allowed = _allowed(_type_at(kind, [key])) if key else ""
+    if what.startswith(("Expected", "Invalid enum", "Object missing")) and allowed:
+        return f"{head}: {value!r} is not allowed; allowed: {allowed}"
+    return f"{head}: {what}"
+
+
+def _type_at(kind: Any, where: Iterable[str]) -> Any:
+    """The msgspec type at a path of keys ("..." is an index into an array)."""
+    for part in where:
+        if isinstance(kind, msgspec.inspect.UnionType):
+            kind = next((t for t in kind.types if isinstance(t, msgspec.inspect.StructType)), None)
+        if isinstance(kind, msgspec.inspect.VarTupleType):
+            kind = kind.item_type
+        elif isinstance(kind, msgspec.inspect.TupleType):
+            kind = kind.item_types[0]
+        elif isinstance(kind, msgspec.inspect.StructType):
+            kind = next((f.type for f in kind.fields if f.encode_name == part), None)
+    return kind
+
+
+def _value_at(raw: Any, where: Iterable[str]) -> Any:
+    for part in where:
+        if isinstance(raw, Mapping):
+            raw = raw.get(part)
+        elif isinstance(raw, list) and part.isdecimal():
+            raw = raw[int(part)]
+    return raw
+
+
+def _allowed(kind: Any) -> str:
+    """What a value of this type may be, in words."""
+    match kind:
+        case msgspec.inspect.UnionType():
+            return " or ".join(filter(None, (_allowed(t) for t in kind.types)))
+        case msgspec.inspect.EnumType():
+            return ", ".join(f'"{member.value}"' for member in kind.cls)
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.StrType(pattern=None):
+            return "text in quotes"
+        case msgspec.inspect.StrType():
+            return _PATTERNS.get(str(kind.pattern), f"text like {kind.pattern}")
+        case msgspec.inspect.FloatType() | msgspec.inspect.IntType():
+            noun = "a number" if isinstance(kind, msgspec.inspect.FloatType) else "a whole number"
+            low = next((f"{word} {x:g}" for word, x in (("from", kind.ge), ("above", kind.gt)) if x is not None), "")
+            high = f"to {kind.le:g}" if kind.le is not None else ""
+            return " ".join(filter(None, (noun, low, high)))
+        case msgspec.inspect.VarTupleType():
+            return f"a list, each {_allowed(kind.item_type)}" if _allowed(kind.item_type) else "a list"
+        case msgspec.inspect.TupleType():
+            return f"a list of {len(kind.item_types)}, each {_allowed(kind.item_types[0])}"
+        case msgspec.inspect.StructType():
+            return "a table with " + ", ".join(field.encode_name for field in kind.fields)
+        case _:
+            return ""
+
+
+_PATTERNS = {
+    r"^[a-z0-9_-]{1,32}$": "1 to 32 of a-z 0-9 _ -",
+    r"^\d+(\.\d+)?(%|min|s|km|m)$": 'text like "50%", "30min" or "5km"',
+    "^finisher$": '"finisher"',
+    r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://\S+)$": (
+        '"embedded", "embedded:PORT", "none" or a URL mqtt:// mqtts:// ws:// wss://'
+    ),
+    r"^[^+#\s/]+(/[^+#\s/]+)*$": "topic levels without + # or blanks",
+}

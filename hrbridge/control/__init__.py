@@ -1,0 +1,1 @@
+"""Policies without input or output: events in, steps out."""

@@ -1,0 +1,877 @@
+"""The coach: takes one event after the other and says what follows.
+
+The phases of a session and how one leads to the next::
+
+    waiting --start--> warmup --> run/surge <--> walk --> cooldown --> finished
+                          any of them <--pause/resume--> paused
+                          any of them --stop--> finished
+
+With the plan ``free`` the runner's own gait moves the session between run and
+walk; with every other plan the cursor of the plan does, and the policy may
+lengthen a walk or end a run. Safety is asked last: it may turn a run into a
+walk, never the reverse. ``skip``, ``walk``, ``run`` and ``stop`` are the
+runner's will and bind everybody.
+
+Pure: no clock, no input or output. Time stands in the event.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from hrbridge.config import Control, Plan, PolicyName, Runner
+from hrbridge.control import words
+from hrbridge.control.adaptation import Adaptive, Fixed, Move, Now, Policy, ceiling_bpm, walk_cap_s
+from hrbridge.control.cues import Cues
+from hrbridge.control.movement import Movement
+from hrbridge.control.plan import Cursor, Stretch, cooldown_s, is_free, speed_m_s
+from hrbridge.control.recovery import NO_JUDGEMENT_BEFORE_S, HeartRateHistory
+from hrbridge.control.safety import Safety
+from hrbridge.control.signal import SignalMonitor
+from hrbridge.decisions import REASONS, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
+from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed
+
+# Nothing is adapted in the first two minutes: hearts and straps need them.
+NO_ADAPTATION_BEFORE_S = 120.0
+WARMUP_CEILING_ALLOWANCE_BPM = 15.0
+SURGE_ALLOWANCE_AFTER_S = 30.0
+SIGNAL_BACK_AFTER_S = 20.0
+# Countdowns: 3-2-1 before every change; ten seconds before it in segments long enough. In short ones (under 90 s) at
+# most one thing is said per cycle beside the changes and their 3-2-1: 25 cues in ten minutes of 60 s segments.
+COUNTDOWN_S = 3.0
+NOTICE_S = 10.0
+NOTICE_IN_WALKS_FROM_S = 45.0
+NOTICE_IN_RUNS_FROM_S = 90.0
+SHORT_SEGMENT_S = 90.0
+MIN_NOTICE_S = 6.0
+# Prompts and tips: every third walk, in turn.
+PROMPT_EVERY_WALKS = 3
+PROMPT_AT_S = 15.0
+TIP_FROM_WALK_S = 60.0
+IGNORED_AFTER_S = 20.0
+UNDO_WITHIN_S = 5.0
+LOW_BATTERY_PERCENT = 20
+RUNNER_EXTENSION_S = 15.0
+# A walk counts as not walked when the runner is seen running this long after its start.
+NOT_WALKED_FROM_S = 20.0
+IGNORED_IN_ROW_AT_MOST = 2
+RELEASE_NOTICE_S = 4.0
+# In the plan "free" the last run and walk stand for the plan, in round numbers.
+HABIT_STEP_S = 15.0
+NOT_A_BREAK_AFTER_PAUSE_S = 30.0
+# Five minutes of walking on without recovery: the rest of the session is an easy walk.
+HOLD_AT_MOST_S = 300.0
+
+ACTIVE = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
+RUNNING = (Phase.RUN, Phase.SURGE)
+
+POLICIES: dict[PolicyName, Callable[[Runner, Plan, Control, HeartRateHistory], Policy]] = {
+    PolicyName.ADAPTIVE: Adaptive,
+    PolicyName.FIXED: Fixed,
+}
+
+
+@dataclass
+class Progress:
+    """Where the session stands; all times in seconds of the session. What ``undo`` puts back."""
+
+    cursor: Cursor | None
+    phase: Phase = Phase.WAITING
+    started_s: float = 0.0
+    ends_s: float | None = None
+    stretch: Stretch | None = None
+    ends_at_m: float | None = None
+    next_phase: Phase | None = None
+    session_started_s: float = 0.0
+    main_started_s: float | None = None
+    main_started_m: float = 0.0
+    walks: int = 0
+    surge_ended_s: float = float("-inf")
+    interrupted: bool = False
+    paused_phase: Phase | None = None
+    paused_s: float = 0.0
+    resumed_s: float = float("-inf")
+    noticed_end_s: float | None = None
+    counted_end_s: float | None = None
+    not_walked: bool = False
+    prompted: bool = False
+    prompted_walk: int = 0
+    repeated: bool = False
+    advised_end: bool = False
+    advised_walk: bool = False
+    held_by_safety: bool = False
+    held_since_s: float = 0.0
+
+
+class Controller:
+    """One session of one runner."""
+
+    def __init__(self, plan: Plan, runner: Runner, settings: Control) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._settings = settings
+        self._free = is_free(plan)
+        self._ceiling_bpm = ceiling_bpm(runner, plan, settings)
+        self._ready_bpm = runner.resting_bpm + settings.ready_hrr * runner.reserve_bpm
+        self._signal = SignalMonitor(runner, settings)
+        self._movement = Movement()
+        self._history = HeartRateHistory()
+        self._safety = Safety(runner, plan)
+        self._cues = Cues()
+        self._policy = POLICIES[settings.policy](runner, plan, settings, self._history)
+        self._progress = Progress(cursor=None if self._free else Cursor(plan))
+        self._adapting = True
+        self._at_s = 0.0
+        self._rpe: float | None = None
+        self._rpe_until_walk: int | None = None
+        self._rpe_over_in_row = 0
+        self._ignored_in_row = 0
+        self._distance_m = 0.0
+        self._measured_s = 0.0
+        self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
+        self._signal_lost_said = False
+        self._battery_said = False
+        self._distance_missed_said = False
+        self._undo: tuple[float, Progress, Policy] | None = None
+
+    # -- one event --
+
+    def step(self, event: Event) -> Step:
+        """Take the next event; total over any sequence of valid events, and time never runs back."""
+        if event.at_s < self._at_s:
+            event = replace(event, at_s=self._at_s)
+        self._at_s = event.at_s
+        refused = None
+        match event:
+            case Sample():
+                self._signal.hear(event, self._movement.cadence_spm)
+                self._hear_battery(event.battery_percent)
+            case Speed():
+                if self._movement.update(event):
+                    self._signal.changed_gait(self._movement.since_s)
+        self._movement.expire(self._at_s)
+        self._signal.update(self._at_s)
+        if self._signal.heart_rate_bpm is not None and self._signal.trust is not Trust.NONE:
+            self._history.add(self._at_s, self._signal.heart_rate_bpm)
+        self._update_walk()
+        match event:
+            case Command():
+                refused = self._obey(event.action)
+            case Rpe():
+                self._hear_rpe(event.rpe)
+        self._advance()
+        return self._step(event, refused)
+
+    # -- what the runner wants --
+
+    def _obey(self, action: Action) -> str | None:
+        """Do what the runner asks; returns why not, in words."""
+        p = self._progress
+        if action is Action.UNDO:
+            return self._take_back()
+        if p.phase is Phase.FINISHED:
+            return "the session is finished"
+        if action is Action.START:
+            if p.phase is not Phase.WAITING:
+                return "the session has begun already"
+            self._start(Reason.COMMAND)
+            return None
+        if action in (Action.ADAPT_OFF, Action.ADAPT_ON):
+            self._adapting = action is Action.ADAPT_ON
+            return None
+        if p.phase is Phase.WAITING:
+            return "the session has not begun: start first"
+        if action is Action.RESUME:
+            if p.phase is not Phase.PAUSED:
+                return "the session is not paused"
+            self._resume()
+            return None
+        if p.phase is Phase.PAUSED and action is not Action.STOP:
+            return "the session is paused: resume first"
+        self._undo = (self._at_s, copy.deepcopy(p), copy.deepcopy(self._policy))
+        match action:
+            case Action.PAUSE:
+                self._pause()
+            case Action.STOP:
+                self._finish(Reason.COMMAND)
+            case Action.SKIP:
+                self._skip()
+            case Action.EXTEND:
+                return self._extend()
+            case Action.WALK:
+                return self._walk_now()
+            case Action.RUN:
+                return self._run_now()
+        return None
+
+    def _take_back(self) -> str | None:
+        if self._undo is None or self._at_s - self._undo[0] > UNDO_WITHIN_S:
+            return f"nothing to undo within {UNDO_WITHIN_S:g} s"
+        _, self._progress, self._policy = self._undo
+        self._undo = None
+        return None
+
+    def _start(self, reason: Reason) -> None:
+        p = self._progress
+        p.session_started_s = self._at_s
+        if self._free:
+            self._enter_phase(Phase.WARMUP, None)
+            self._cues.say_now(CueKind.WARMUP, reason, "Run and walk as you like.")
+        elif self._plan.warmup_s > 0:
+            self._enter_phase(Phase.WARMUP, self._at_s + self._plan.warmup_s)
+            say = f"Warm-up: walk {words.duration(self._plan.warmup_s)}."
+            self._cues.say_now(CueKind.WARMUP, reason, say, self._plan.warmup_s)
+            p.next_phase = self._first.phase if self._first is not None else Phase.COOLDOWN
+        else:
+            self._begin_main(reason)
+
+    def _pause(self) -> None:
+        p = self._progress
+        p.paused_phase, p.paused_s = p.phase, self._at_s
+        p.phase = Phase.PAUSED
+        self._cues.say_now(CueKind.PAUSE, Reason.COMMAND, "Paused.")
+
+    def _resume(self) -> None:
+        """Back to the same phase with the time left; a walk that was interrupted is not judged."""
+        p = self._progress
+        away_s = self._at_s - p.paused_s
+        p.started_s += away_s
+        p.session_started_s += away_s
+        if p.ends_s is not None:
+            p.ends_s += away_s
+        if p.main_started_s is not None:
+            p.main_started_s += away_s
+        p.phase = p.paused_phase or Phase.WARMUP
+        p.interrupted = p.phase is Phase.WALK
+        p.resumed_s = self._at_s
+        self._signal.resume(self._at_s)
+        left = f" {words.sentence(words.duration(p.ends_s - self._at_s) + ' left')}" if p.ends_s is not None else ""
+        noun = words.NOUN.get(p.phase, p.phase.value)
+        self._cues.say_now(CueKind.RESUME, Reason.COMMAND, f"Going on: {noun}.{left}")
+
+    def _skip(self) -> None:
+        p = self._progress
+        if self._free:
+            self._enter_free(running=p.phase not in RUNNING, since_s=self._at_s)
+        elif p.phase is Phase.WARMUP:
+            self._begin_main(Reason.COMMAND)
+        elif p.phase is Phase.COOLDOWN:
+            self._finish(Reason.COMMAND)
+        else:
+            self._next_stretch(Reason.COMMAND)
+
+    def _extend(self) -> str | None:
+        p = self._progress
+        if p.phase is not Phase.WALK or p.stretch is None:
+            return "only a walk can be longer"
+        if p.ends_s is None:
+            return "this walk goes on as long as it takes"
+        for_s = min(RUNNER_EXTENSION_S, walk_cap_s(p.stretch.planned_s) - (p.ends_s - p.started_s))
+        if for_s < 1:
+            return "this walk is as long as it may be"
+        p.ends_s += for_s
+        say = words.sentence(f"{words.number(round(for_s))} more seconds")
+        self._cues.say_now(CueKind.EXTEND_WALK, Reason.COMMAND, say, for_s)
+        return None
+
+    def _walk_now(self) -> str | None:
+        p = self._progress
+        if p.phase not in RUNNING and not (self._free and p.phase is Phase.WARMUP):
+            return "already walking"
+        if self._free:
+            self._enter_free(running=False, since_s=self._at_s)
+        else:
+            self._to_walk(Reason.COMMAND)
+        return None
+
+    def _run_now(self) -> str | None:
+        p = self._progress
+        if p.phase in RUNNING:
+            return "already running"
+        if p.phase is Phase.COOLDOWN:
+            return "the session is in its cool-down"
+        if self._free:
+            self._enter_free(running=True, since_s=self._at_s)
+        elif p.phase is Phase.WARMUP:
+            self._begin_main(Reason.COMMAND)
+        else:
+            self._next_stretch(Reason.COMMAND)
+        return None
+
+    def _hear_rpe(self, rpe: float) -> None:
+        self._rpe = rpe
+        self._rpe_over_in_row = self._rpe_over_in_row + 1 if rpe > self._plan.rpe_target[1] else 0
+        self._rpe_until_walk = None
+        if self._adapting:
+            self._do_all(self._policy.report(rpe, self._now(), self._progress.phase))
+
+    def _hear_battery(self, percent: int | None) -> None:
+        if percent is not None and percent <= LOW_BATTERY_PERCENT and not self._battery_said:
+            self._battery_said = True
+            say = f"Strap battery {percent} percent."
+            self._cues.say_when_quiet(self._at_s, CueKind.BATTERY, Reason.BATTERY, say)
+
+    # -- time goes on --
+
+    def _advance(self) -> None:
+        p = self._progress
+        if p.phase is Phase.WAITING:
+            after_s = self._settings.start_after_s
+            if after_s > 0 and self._signal.good_for_s(self._at_s) >= after_s:
+                self._start(Reason.PLANNED)
+            return
+        self._measure_distance()
+        if p.phase not in ACTIVE:
+            return
+        self._tell_signal()
+        self._heed_alarm()
+        if self._free:
+            self._follow_gait()
+        elif p.phase in (Phase.RUN, Phase.SURGE, Phase.WALK):
+            self._follow_distance()
+        if p.phase in (Phase.RUN, Phase.SURGE, Phase.WALK):
+            self._do_all(self._policy.during(self._now()))
+        self._end_what_is_over()
+        self._keep_limits()
+        if p.phase in ACTIVE:
+            self._announce_end()
+            self._advise()
+
+    def _now(self) -> Now:
+        p = self._progress
+        hr_bpm = self._signal.heart_rate_bpm
+        judge = (
+            self._adapting
+            and self._signal.trust is Trust.GOOD
+            and hr_bpm is not None
+            and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
+            and not p.interrupted
+            and not p.not_walked
+        )
+        return Now(
+            self._at_s,
+            self._at_s - p.started_s,
+            p.ends_s,
+            hr_bpm,
+            judge,
+            self._signal.clock_drives(self._at_s),
+            self._present_ceiling_bpm(),
+        )
+
+    def _present_ceiling_bpm(self) -> float:
+        p = self._progress
+        if p.phase is Phase.SURGE or self._at_s - p.surge_ended_s <= SURGE_ALLOWANCE_AFTER_S:
+            return self._ceiling_bpm + self._settings.surge_allowance_bpm
+        return self._ceiling_bpm
+
+    def _update_walk(self) -> None:
+        """Feed the judgement of the present walk."""
+        p, walk, hr_bpm = self._progress, self._policy.walk, self._signal.heart_rate_bpm
+        if p.phase is not Phase.WALK or walk is None:
+            return
+        if self._movement.running_now and self._at_s - p.started_s >= NOT_WALKED_FROM_S and not self._free:
+            p.not_walked = True
+        if hr_bpm is not None and self._signal.trust is Trust.GOOD:
+            walk.update(self._at_s, hr_bpm, self._present_ceiling_bpm())
+
+    def _measure_distance(self) -> None:
+        """By the sensor; without one, by the plan's pace."""
+        p = self._progress
+        if self._movement.known:
+            self._distance_m = self._movement.distance_m
+        elif p.phase in ACTIVE:
+            walking = p.phase not in RUNNING
+            self._distance_m += (self._at_s - self._measured_s) * speed_m_s(self._plan, walking=walking)
+        self._measured_s = self._at_s
+
+    def _tell_signal(self) -> None:
+        """Once when the clock takes over, once when heart rate is back and has been good for a while."""
+        if not self._signal_lost_said and self._signal.clock_drives(self._at_s):
+            self._signal_lost_said = True
+            what = "No heart rate" if self._signal.trust is Trust.NONE else "Check the strap"
+            self._cues.say_when_quiet(self._at_s, CueKind.SIGNAL_LOST, Reason.NO_SIGNAL, f"{what}. Using the clock.")
+        elif self._signal_lost_said and self._signal.good_for_s(self._at_s) >= SIGNAL_BACK_AFTER_S:
+            self._signal_lost_said = False
+            self._cues.say_when_quiet(self._at_s, CueKind.SIGNAL_BACK, Reason.RECOVERED, "Heart rate is back.")
+
+    def _do_all(self, moves: Iterable[Move]) -> None:
+        """Carry out what the policy wants; after a change of phase the rest is void."""
+        p = self._progress
+        for move in moves:
+            before = p.phase, p.started_s
+            self._do(move)
+            if (p.phase, p.started_s) != before:
+                break
+
+    def _do(self, move: Move) -> None:
+        p = self._progress
+        match move.kind:
+            case CueKind.WALK if not self._free:
+                self._to_walk(move.reason)
+            case CueKind.WALK:
+                if not p.advised_walk:
+                    p.advised_walk = True
+                    self._cues.forget(CueKind.EASE_RUN)
+                    self._cues.say_when_quiet(self._at_s, CueKind.WALK, move.reason, "Time for a walk.")
+            case CueKind.EXTEND_WALK if p.ends_s is not None and move.for_s is not None:
+                p.ends_s += move.for_s
+                self._foresee()
+                self._cues.say_now(move.kind, move.reason, move.say, move.for_s)
+            case CueKind.COUNTDOWN if move.for_s is not None:
+                p.ends_s = p.counted_end_s = p.noticed_end_s = self._at_s + move.for_s
+                self._say_countdown(f"{words.number(round(move.for_s))} seconds", move.for_s, move.reason)
+            case CueKind.COOLDOWN:
+                self._begin_cooldown(move.reason)
+            case CueKind.RUN:
+                self._cues.say_now(move.kind, move.reason, move.say)
+            case _:
+                self._cues.say_when_quiet(self._at_s, move.kind, move.reason, move.say, move.for_s)
+
+    def _lead(self, reason: Reason) -> str:
+        """What the runner may hear before the countdown to the next run."""
+        hr_bpm = self._signal.heart_rate_bpm
+        return f"Recovered, {round(hr_bpm)}. " if reason is Reason.RECOVERED and hr_bpm is not None else ""
+
+    # -- phases --
+
+    def _enter_phase(self, phase: Phase, ends_s: float | None, started_s: float | None = None) -> None:
+        p = self._progress
+        if p.phase is Phase.SURGE:
+            p.surge_ended_s = self._at_s
+        p.phase = phase
+        p.started_s = self._at_s if started_s is None else started_s
+        p.ends_s = ends_s
+        p.ends_at_m = None
+        p.interrupted = p.not_walked = p.prompted = p.repeated = p.advised_walk = p.held_by_safety = False
+        p.noticed_end_s = p.counted_end_s = None
+        self._cues.change(self._at_s, new_cycle=phase is not Phase.WALK)
+        if self._movement.running is None:
+            self._signal.changed_gait(self._at_s)
+
+    def _due_s(self) -> float:
+        """When the phase that ends now was to end: the next begins there, so that no second is lost on the way."""
+        ends_s = self._progress.ends_s
+        return ends_s if ends_s is not None and 0 <= self._at_s - ends_s <= 1 else self._at_s
+
+    def _begin_main(self, reason: Reason) -> None:
+        """The warm-up is over, or there was none."""
+        p = self._progress
+        if p.phase is Phase.WARMUP and self._movement.running is not True:
+            self._policy.learn_base(self._at_s)
+        p.main_started_s = self._due_s()
+        p.main_started_m = self._distance_m
+        self._enter_stretch(self._next_from_cursor(), reason)
+
+    def _next_from_cursor(self) -> Stretch | None:
+        p = self._progress
+        if p.cursor is None:
+            return None
+        return p.cursor.next(self._main_elapsed_s(), self._distance_m - p.main_started_m)
+
+    def _main_elapsed_s(self) -> float:
+        p = self._progress
+        return 0.0 if p.main_started_s is None else self._due_s() - p.main_started_s
+
+    def _next_stretch(self, because: Reason) -> None:
+        """The present stretch is over."""
+        self._end_stretch(because)
+        if self._progress.phase is not Phase.COOLDOWN:
+            self._enter_stretch(self._next_from_cursor(), because)
+
+    def _to_walk(self, because: Reason) -> None:
+        """From a run or surge to the walk of this cycle, past whatever runs stand before it."""
+        self._end_stretch(because)
+        stretch = self._next_from_cursor()
+        while stretch is not None and stretch.phase is not Phase.WALK:
+            passed, stretch = stretch, self._next_from_cursor()
+            if stretch is not None and stretch.repeat != passed.repeat:
+                # A plan without walks: one minute of walking is put in.
+                stretch = replace(passed, phase=Phase.WALK, planned_s=60.0, planned_m=None)
+        self._enter_stretch(stretch, because)
+
+    def _end_stretch(self, because: Reason, ended_s: float | None = None) -> None:
+        """Let the policy draw its conclusions; ``ended_s`` where the end is only noticed now."""
+        p = self._progress
+        if p.stretch is None:
+            return
+        now = self._now()
+        if ended_s is not None:
+            hr_bpm = self._history.at(ended_s)
+            now = replace(now, at_s=ended_s, elapsed_s=ended_s - p.started_s, heart_rate_bpm=hr_bpm)
+        self._do_all(self._policy.end(p.stretch, now, because))
+
+    def _enter_stretch(self, stretch: Stretch | None, because: Reason) -> None:
+        p = self._progress
+        if stretch is None:
+            self._begin_cooldown(because)
+            return
+        before = p.stretch
+        started_s = self._due_s()
+        length_s = stretch.planned_s * self._policy.length(stretch)
+        self._enter_phase(stretch.phase, started_s + length_s, started_s)
+        p.stretch = stretch
+        self._policy.begin(stretch, started_s)
+        if stretch.planned_m is not None and stretch.phase is not Phase.WALK:
+            p.ends_at_m = self._distance_m + stretch.planned_m * self._policy.length(stretch)
+        if stretch.phase is Phase.WALK:
+            p.walks += 1
+            if self._rpe_until_walk is not None and p.walks > self._rpe_until_walk:
+                self._rpe = None
+        self._foresee()
+        self._say_change(stretch, length_s, because)
+        if before is not None and stretch.block != before.block:
+            run, walk = words.duration(stretch.cycle_run_s), words.duration(stretch.cycle_walk_s)
+            say = f"From here: run {run}, walk {walk}."
+            self._cues.say_when_quiet(self._at_s, CueKind.NEXT, Reason.PLANNED, say)
+
+    def _foresee(self) -> None:
+        """What comes after this stretch, as things stand."""
+        p = self._progress
+        if p.cursor is None or p.main_started_s is None or p.ends_s is None:
+            p.next_phase = None
+            return
+        distance_m = (p.ends_at_m or self._distance_m) - p.main_started_m
+        after = p.cursor.peek(p.ends_s - p.main_started_s, distance_m)
+        if after is not None:
+            p.next_phase = after.phase
+        else:
+            p.next_phase = Phase.COOLDOWN if cooldown_s(self._plan, distance_m) > 0 else Phase.FINISHED
+
+    def _say_change(self, stretch: Stretch, length_s: float, because: Reason) -> None:
+        by_distance = stretch.planned_m is not None and stretch.phase is not Phase.WALK
+        how_long = words.distance(stretch.planned_m or 0) if by_distance else words.duration(length_s)
+        kind = CueKind(stretch.phase.value)
+        say = f"{stretch.phase.value.capitalize()} {how_long}."
+        reason = because if because in REASONS[kind] else Reason.PLANNED
+        if kind is CueKind.WALK and because is Reason.SAFETY:
+            say = "Walk now. Check the strap or your maximum."
+        elif kind is CueKind.WALK and because is Reason.HEART_RATE_CEILING:
+            say = f"High enough. {say}"
+        self._cues.say_now(kind, reason, say, length_s)
+
+    def _end_what_is_over(self) -> None:
+        """The phase has reached its end: what comes next?"""
+        p = self._progress
+        goal_m = self._plan.distance_m
+        in_main = p.phase in (Phase.RUN, Phase.SURGE, Phase.WALK)
+        if goal_m is not None and in_main and self._distance_m - p.main_started_m >= goal_m:
+            self._end_stretch(Reason.PLANNED)
+            self._begin_cooldown(Reason.PLANNED)
+            return
+        if p.ends_s is None:
+            self._release()
+            return
+        if self._at_s < p.ends_s:
+            return
+        match p.phase:
+            case Phase.WARMUP:
+                self._begin_main(Reason.PLANNED)
+            case Phase.RUN | Phase.SURGE:
+                self._next_stretch(Reason.PLANNED)
+            case Phase.WALK:
+                self._end_walk()
+            case Phase.COOLDOWN:
+                self._finish(Reason.PLANNED)
+
+    def _end_walk(self) -> None:
+        p = self._progress
+        reason = self._policy.end_reason(self._now())
+        if p.next_phase in RUNNING and (reason is None or self._safety.forbids_running):
+            p.ends_s = None
+            p.held_since_s = self._at_s
+            p.held_by_safety = self._safety.forbids_running
+            if reason is None:
+                say = "Keep walking. An easy finish is fine today."
+                self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.EASY_FINISH, say)
+            return
+        self._next_stretch(reason or Reason.PLANNED)
+
+    def _release(self) -> None:
+        """A walk without an end gets one: safety is content again, the runner is running, or enough is enough."""
+        p = self._progress
+        if p.phase is not Phase.WALK or self._free:
+            return
+        if p.not_walked and not self._safety.forbids_running:
+            self._next_stretch(Reason.PLANNED)
+        elif self._at_s - p.held_since_s >= HOLD_AT_MOST_S:
+            self._begin_cooldown(Reason.EASY_FINISH)
+        elif p.held_by_safety and not self._safety.forbids_running:
+            p.held_by_safety = False
+            p.ends_s = self._at_s + RELEASE_NOTICE_S
+
+    def _begin_cooldown(self, reason: Reason) -> None:
+        p = self._progress
+        length_s = cooldown_s(self._plan, self._distance_m)
+        if reason is Reason.EASY_FINISH and self._plan.total_s is not None:
+            length_s += max(0.0, self._plan.total_s - self._main_elapsed_s())
+        if length_s <= 0:
+            self._finish(reason)
+            return
+        started_s = self._due_s()
+        self._enter_phase(Phase.COOLDOWN, started_s + length_s, started_s)
+        self._policy.walk = None
+        p.next_phase = Phase.FINISHED
+        kind_reason = reason if reason in REASONS[CueKind.COOLDOWN] else Reason.PLANNED
+        lead = "Enough running for today. " if reason is Reason.EASY_FINISH else ""
+        say = f"{lead}Easy walk to finish, {words.duration(length_s)}."
+        self._cues.say_now(CueKind.COOLDOWN, kind_reason, say, length_s)
+
+    def _finish(self, reason: Reason) -> None:
+        self._enter_phase(Phase.FINISHED, None)
+        self._policy.walk = None
+        self._progress.next_phase = None
+        kind_reason = reason if reason in REASONS[CueKind.FINISH] else Reason.PLANNED
+        self._cues.say_now(CueKind.FINISH, kind_reason, "Done. Well run.")
+
+    def _follow_distance(self) -> None:
+        """A run by distance ends at its metre; until then its end in time is a guess from the present speed."""
+        p = self._progress
+        if p.ends_at_m is None:
+            return
+        left_m = p.ends_at_m - self._distance_m
+        if not self._movement.known and not self._distance_missed_said:
+            self._distance_missed_said = True
+            say = "No distance. Using your pace."
+            self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.PLANNED, say)
+        speed = self._movement.speed_m_s if self._movement.known else speed_m_s(self._plan, walking=False)
+        p.ends_s = self._at_s if left_m <= 0 else self._at_s + left_m / max(speed or 0.0, 0.5)
+
+    def _follow_gait(self) -> None:
+        """Plan ``free``: the runner decides, speed or cadence tell."""
+        p, running = self._progress, self._movement.running
+        if running is None:
+            return
+        seen_since_s = max(self._movement.since_s, p.started_s)
+        if p.phase is Phase.WARMUP:
+            if running:
+                self._enter_free(running=True, since_s=seen_since_s)
+        elif self._movement.since_s > p.started_s and running is not (p.phase in RUNNING):
+            self._enter_free(running=running, since_s=seen_since_s)
+
+    def _enter_free(self, *, running: bool, since_s: float) -> None:
+        """The runner has begun to run or walk at ``since_s``."""
+        p = self._progress
+        repeat = (p.stretch.repeat if p.stretch is not None else 0) + (1 if running else 0)
+        if p.stretch is None:
+            self._policy.learn_base(since_s)
+            p.main_started_s = since_s
+        else:
+            if not p.interrupted:
+                length_s = HABIT_STEP_S * round((since_s - p.started_s) / HABIT_STEP_S)
+                habit = {"cycle_run_s" if p.phase in RUNNING else "cycle_walk_s": length_s}
+                p.stretch = replace(p.stretch, **habit)
+            self._end_stretch(Reason.PLANNED, since_s)
+        phase = Phase.RUN if running else Phase.WALK
+        self._enter_phase(phase, None, since_s)
+        run_s, walk_s = (p.stretch.cycle_run_s, p.stretch.cycle_walk_s) if p.stretch is not None else (0.0, 0.0)
+        p.stretch = Stretch(phase, 0.0, None, 1, repeat, run_s, walk_s)
+        p.walks += 0 if running else 1
+        # Standing about after a pause is no break of a run.
+        p.interrupted = since_s - p.resumed_s < NOT_A_BREAK_AFTER_PAUSE_S
+        self._policy.begin(p.stretch, since_s)
+
+    # -- safety --
+
+    def _trusted_bpm(self) -> float | None:
+        return self._signal.heart_rate_bpm if self._signal.trust is Trust.GOOD else None
+
+    def _heed_alarm(self) -> None:
+        """An alarm turns a run into a walk at once; until it is over no run begins (see ``_end_walk``)."""
+        p = self._progress
+        if not self._safety.update(self._at_s, self._trusted_bpm(), self._signal.too_high):
+            return
+        if p.phase in RUNNING and not self._free:
+            self._to_walk(Reason.SAFETY)
+        else:
+            lead = "Walk now. " if p.phase in RUNNING else ""
+            self._cues.say_now(CueKind.WARNING, Reason.SAFETY, f"{lead}Check the strap or your maximum.")
+
+    def _keep_limits(self) -> None:
+        """The last word over any policy, and only ever a gentler one."""
+        p = self._progress
+        hr_bpm = self._trusted_bpm()
+        walk = self._policy.walk
+        if (
+            p.phase is Phase.WALK
+            and walk is not None
+            and walk.drop_bpm is not None
+            and hr_bpm is not None
+            and not walk.once_recovered
+            and not p.advised_end
+            and not p.not_walked
+            and self._movement.running is not True
+            and self._safety.stuck_in_walk(self._at_s - p.started_s, walk.drop_bpm, hr_bpm, self._ready_bpm)
+        ):
+            p.advised_end = True
+            self._cues.say_now(CueKind.WARNING, Reason.SAFETY, "Heart rate stays up. Walk home easy today.")
+        if p.phase in ACTIVE and p.phase is not Phase.COOLDOWN:
+            too_long = self._at_s - p.session_started_s >= self._plan.max_total_s
+            blind = p.phase in RUNNING and self._signal.bad_for_s(self._at_s) >= self._plan.max_without_heart_rate_s
+            if too_long or (blind and not self._free):
+                self._end_stretch(Reason.SAFETY)
+                self._begin_cooldown(Reason.SAFETY)
+
+    # -- words --
+
+    def _announce_end(self) -> None:
+        """Ten seconds before a change, and three, two, one: only of changes that will come."""
+        p = self._progress
+        if p.ends_s is None or p.phase is Phase.COOLDOWN:
+            return
+        remaining_s = p.ends_s - self._at_s
+        if not 0 < remaining_s <= NOTICE_S:
+            return
+        if p.next_phase in RUNNING and self._safety.forbids_running:
+            return
+        length_s = p.ends_s - p.started_s
+        if remaining_s <= COUNTDOWN_S:
+            if self._settings.countdown and p.counted_end_s != p.ends_s and self._policy_may_announce():
+                p.counted_end_s = p.ends_s
+                self._say_countdown("three, two, one", remaining_s)
+            return
+        long_enough = length_s >= (NOTICE_IN_RUNS_FROM_S if p.phase in RUNNING else NOTICE_IN_WALKS_FROM_S)
+        if (
+            self._settings.notice
+            and long_enough
+            and remaining_s >= MIN_NOTICE_S
+            and p.noticed_end_s != p.ends_s
+            and (length_s >= SHORT_SEGMENT_S or self._cues.said_in_cycle == 0)
+            and self._policy_may_announce()
+        ):
+            p.noticed_end_s = p.ends_s
+            self._say_countdown(f"{words.number(round(remaining_s))} seconds", remaining_s)
+
+    def _policy_may_announce(self) -> bool:
+        return self._progress.phase is Phase.WARMUP or self._policy.may_announce_end(self._now())
+
+    def _say_countdown(self, how_long: str, remaining_s: float, reason: Reason | None = None) -> None:
+        p = self._progress
+        if reason is None and p.phase is Phase.WALK:
+            reason = self._policy.end_reason(self._now())
+        reason = reason or Reason.PLANNED
+        noun = words.NOUN.get(p.next_phase or Phase.RUN, "run").capitalize()
+        self._cues.say_now(CueKind.COUNTDOWN, reason, f"{self._lead(reason)}{noun} in {how_long}.", remaining_s)
+
+    def _advise(self) -> None:
+        """Prompts, tips and one repeat of a cue that was not followed."""
+        p = self._progress
+        elapsed_s = self._at_s - p.started_s
+        remaining_s = float("inf") if p.ends_s is None else p.ends_s - self._at_s
+        if p.phase is Phase.WARMUP:
+            self._ease_warmup()
+        if self._free or p.stretch is None or p.phase not in (*RUNNING, Phase.WALK):
+            return
+        if elapsed_s >= IGNORED_AFTER_S and remaining_s >= NOTICE_S:
+            self._repeat_ignored()
+        if p.phase is Phase.WALK and elapsed_s >= PROMPT_AT_S and remaining_s >= NOTICE_S + 2 and not p.prompted:
+            p.prompted = True
+            if p.stretch.planned_s >= SHORT_SEGMENT_S or self._cues.said_in_cycle == 0:
+                self._prompt_or_tip(p.stretch)
+
+    def _prompt_or_tip(self, walk: Stretch) -> None:
+        """Every third walk asks for the effort; after a report over target every walk, after two every third again."""
+        p = self._progress
+        every = 1 if self._rpe_over_in_row == 1 else PROMPT_EVERY_WALKS
+        if self._settings.rpe_prompts and p.walks - p.prompted_walk >= every:
+            p.prompted_walk = p.walks
+            self._rpe_until_walk = p.walks + 1
+            self._cues.say_when_quiet(self._at_s, CueKind.RPE_PROMPT, Reason.PLANNED, "Effort, zero to ten?")
+        elif self._settings.tips and p.walks % PROMPT_EVERY_WALKS == 1 and walk.planned_s >= TIP_FROM_WALK_S:
+            say = words.TIPS[p.walks // PROMPT_EVERY_WALKS % len(words.TIPS)]
+            self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, say)
+
+    def _ease_warmup(self) -> None:
+        p, hr_bpm = self._progress, self._signal.heart_rate_bpm
+        if (
+            not p.advised_walk
+            and not self._free
+            and self._signal.trust is Trust.GOOD
+            and hr_bpm is not None
+            and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
+            and hr_bpm > self._ceiling_bpm + WARMUP_CEILING_ALLOWANCE_BPM
+        ):
+            p.advised_walk = True
+            self._cues.say_when_quiet(
+                self._at_s, CueKind.EASE_WALK, Reason.HEART_RATE_CEILING, "Easier. This is the warm-up."
+            )
+
+    def _repeat_ignored(self) -> None:
+        """Only where speed or cadence says so; once; and after two in a row no more, until one is followed."""
+        p, running = self._progress, self._movement.running
+        if running is None or p.repeated:
+            return
+        p.repeated = True
+        if running is (p.phase in RUNNING):
+            self._ignored_in_row = 0
+            return
+        self._ignored_in_row += 1
+        if self._ignored_in_row > IGNORED_IN_ROW_AT_MOST:
+            return
+        kind, say = (CueKind.WALK, "Walk now.") if p.phase is Phase.WALK else (CueKind.RUN, "Run when you are ready.")
+        self._cues.say_when_quiet(self._at_s, kind, Reason.CUE_IGNORED, say)
+
+    # -- the step --
+
+    def _step(self, event: Event, refused: str | None) -> Step:
+        p = self._progress
+        next_change_s = p.ends_s if p.phase in ACTIVE else None
+        cues = self._cues.collect(self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD)
+        since_s = p.paused_s if p.phase is Phase.PAUSED else p.started_s
+        remaining_s: float | None = None
+        if p.ends_s is not None:
+            until_s = p.paused_s if p.phase is Phase.PAUSED else self._at_s
+            remaining_s = round(max(0.0, p.ends_s - until_s), 3)
+        return Step(
+            event,
+            p.phase,
+            round(self._at_s - since_s, 3),
+            remaining_s,
+            p.stretch.block if p.stretch is not None else 0,
+            p.stretch.repeat if p.stretch is not None else 0,
+            self._estimate(),
+            self._ratio(),
+            cues,
+            p.next_phase,
+            refused,
+        )
+
+    def _estimate(self) -> Estimate:
+        p, walk, hr_bpm = self._progress, self._policy.walk, self._signal.heart_rate_bpm
+        drop_bpm = required_bpm = recovered = None
+        if p.phase is Phase.WALK and walk is not None and walk.drop_bpm is not None:
+            walked_s = self._at_s - p.started_s
+            drop_bpm = round(walk.drop_bpm, 1)
+            required_bpm = round(walk.required_bpm(walked_s), 1)
+            judged = self._signal.trust is Trust.GOOD and not p.interrupted and not p.not_walked
+            if judged and walked_s >= NO_JUDGEMENT_BEFORE_S:
+                recovered = walk.recovered
+        walked = None
+        if p.phase is Phase.WALK and (p.not_walked or self._movement.running is not None):
+            walked = not p.not_walked
+        return Estimate(
+            hr_bpm,
+            self._signal.trust,
+            drop_bpm,
+            required_bpm,
+            None,
+            None,
+            round(self._present_ceiling_bpm(), 1),
+            recovered,
+            walked,
+            self._rpe,
+        )
+
+    def _ratio(self) -> Ratio:
+        p = self._progress
+        stretch = p.stretch or self._first
+        if stretch is None:
+            return Ratio(0.0, 0.0, 0.0, 0.0)
+        run_s, walk_s = self._policy.ratio_s(stretch)
+        if p.phase is Phase.WALK and p.ends_s is not None:
+            extended_s = p.ends_s - p.started_s - stretch.planned_s
+            walk_s = max(walk_s, stretch.cycle_walk_s + extended_s)
+        return Ratio(round(stretch.cycle_run_s, 3), round(stretch.cycle_walk_s, 3), round(run_s, 3), round(walk_s, 3))

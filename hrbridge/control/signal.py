@@ -1,0 +1,229 @@
+"""Can the heart rate be believed? Straps lie: dry electrodes, frozen values, the rhythm of steps taken for beats.
+
+Numbers marked [M] were measured on public recordings of real runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+from hrbridge.config import Control, Runner
+from hrbridge.decisions import Trust
+from hrbridge.events import Sample
+
+LOWEST_BPM = 35
+HIGHEST_BPM = 220
+ABOVE_MAXIMUM_BPM = 15
+MISSING_BPM = (0, 255)
+WINDOW_S = 5.0
+# [M] clean 1 Hz recordings have a 99.9th percentile of 1-6 bpm/s, bad ones 15-33.
+MAX_STEP_BPM_S = 8.0
+NEW_LEVEL_AFTER_S = 5.0
+TOO_HIGH_AFTER_S = 15.0
+# [M] clean recordings stay flat for up to 41 s.
+FROZEN_AFTER_S = 60.0
+FROZEN_WITH_A_CAUSE_AFTER_S = 20.0
+# [M] clean recordings match the cadence in up to 18 % of samples, so a lock also needs a jump at its start.
+LOCKED_WITHIN_BPM = 2.0
+LOCKED_AFTER_S = 30.0
+LOCK_JUMP_BPM = 15.0
+LOCK_JUMP_WITHIN_S = 6.0
+RR_WINDOW_S = 10.0
+RR_RANGE_S = (0.24, 2.0)
+RR_DISAGREES_BY = 0.10
+CONTACT_OFF_AFTER_S = 3.0
+NEVER_S = float("-inf")
+
+
+class SignalMonitor:
+    """Follows ``Sample`` events; ``heart_rate_bpm`` is the median of the last 5 s, ``trust`` how far to believe it."""
+
+    def __init__(self, runner: Runner, settings: Control) -> None:
+        self._highest_bpm = min(HIGHEST_BPM, runner.maximum_bpm + ABOVE_MAXIMUM_BPM)
+        self._doubt_after_s = settings.doubt_after_s
+        self._clock_after_s = settings.clock_after_s
+        self.heart_rate_bpm: float | None = None
+        self.trust = Trust.NONE
+        self.doubt = "no heart rate yet"
+        self.too_high = False
+        self._window: deque[tuple[float, int]] = deque()
+        self._intervals_s: deque[float] = deque(maxlen=15)
+        self._last_sample_s: float | None = None
+        self._accepted_s = NEVER_S
+        self._level_bpm = 0
+        self._candidates: list[tuple[float, int]] = []
+        self._too_high_since_s: float | None = None
+        self._too_high_s = NEVER_S
+        self._too_high_bpm = 0
+        self._flat_since_s = 0.0
+        self._changed_gait_s = NEVER_S
+        self._rr: deque[tuple[float, float]] = deque()
+        self._rr_s = NEVER_S
+        self._contact_off_since_s: float | None = None
+        self._recent: deque[tuple[float, int]] = deque()
+        self._locked_since_s: float | None = None
+        self._lock_jumped = False
+        self._trust_since_s = 0.0
+        self._bad_since_s: float | None = None
+
+    def hear(self, sample: Sample, cadence_spm: float | None) -> None:
+        """Take one notification of the sensor."""
+        at_s = sample.at_s
+        interval_s = 1.0
+        if self._last_sample_s is not None and at_s > self._last_sample_s:
+            interval_s = at_s - self._last_sample_s
+            self._intervals_s.append(interval_s)
+        self._last_sample_s = at_s
+        self._hear_contact(sample)
+        self._hear_rr(sample)
+        bpm = sample.heart_rate_bpm
+        if bpm is None or bpm in MISSING_BPM or bpm <= LOWEST_BPM:
+            return
+        step_bpm = MAX_STEP_BPM_S * max(interval_s, 1.0)
+        if bpm > self._highest_bpm:
+            self._hear_too_high(at_s, bpm, step_bpm)
+            return
+        self._too_high_since_s = None
+        self._hear_cadence(at_s, bpm, cadence_spm)
+        if self._window and abs(bpm - self._level_bpm) > step_bpm:
+            self._consider(at_s, bpm, step_bpm)
+            return
+        self._candidates.clear()
+        self._accept(at_s, bpm)
+
+    def changed_gait(self, at_s: float) -> None:
+        """A run or a walk begins: a real heart rate must move soon."""
+        self._changed_gait_s = at_s
+
+    def resume(self, at_s: float) -> None:
+        """After a pause: its silence is nobody's fault, and what was before it says nothing any more."""
+        self._window.clear()
+        self._candidates.clear()
+        self.heart_rate_bpm = None
+        self._accepted_s = at_s
+        self._flat_since_s = at_s
+        self._bad_since_s = None
+
+    def update(self, at_s: float) -> None:
+        """Judge at ``at_s``; call once per event, after ``hear``."""
+        while len(self._window) > 1 and self._window[0][0] <= at_s - WINDOW_S:
+            self._window.popleft()
+        missing = not self._window or at_s - self._accepted_s >= self._at_least(self._doubt_after_s)
+        self.too_high = (
+            self._too_high_since_s is not None and self._too_high_s - self._too_high_since_s >= TOO_HIGH_AFTER_S
+        )
+        self.doubt = "no heart rate" if missing else self._find_doubt(at_s)
+        trust = Trust.NONE if missing else Trust.DOUBTFUL if self.doubt else Trust.GOOD
+        if trust is not self.trust:
+            if trust is Trust.GOOD:
+                self._trust_since_s = at_s
+            self.trust = trust
+        if trust is Trust.GOOD:
+            self._bad_since_s = None
+        elif self._bad_since_s is None:
+            # Missing began with the last good sample, not when it was noticed.
+            self._bad_since_s = self._accepted_s if missing and self._accepted_s > NEVER_S else at_s
+        self.heart_rate_bpm = None if missing or not self._window else float(median(b for _, b in self._window))
+
+    def good_for_s(self, at_s: float) -> float:
+        """How long the signal has been good."""
+        return at_s - self._trust_since_s if self.trust is Trust.GOOD else 0.0
+
+    def bad_for_s(self, at_s: float) -> float:
+        """How long the signal has been doubtful or missing."""
+        return 0.0 if self._bad_since_s is None else at_s - self._bad_since_s
+
+    def clock_drives(self, at_s: float) -> bool:
+        """True when the signal has been away so long that only the clock is left."""
+        return self._bad_since_s is not None and self.bad_for_s(at_s) >= self._at_least(self._clock_after_s)
+
+    def _at_least(self, limit_s: float) -> float:
+        """Some watches record every 4 to 6 s: a limit is at least three of their intervals."""
+        return max(limit_s, 3 * median(self._intervals_s)) if self._intervals_s else limit_s
+
+    def _accept(self, at_s: float, bpm: int) -> None:
+        if not self._window or bpm != self._level_bpm:
+            self._flat_since_s = at_s
+        self._level_bpm = bpm
+        self._accepted_s = at_s
+        self._window.append((at_s, bpm))
+
+    def _consider(self, at_s: float, bpm: int, step_bpm: float) -> None:
+        """A jump: refused, until 5 s of samples agree on the new level."""
+        if self._candidates and abs(bpm - self._candidates[-1][1]) > step_bpm:
+            self._candidates.clear()
+        self._candidates.append((at_s, bpm))
+        if at_s - self._candidates[0][0] >= NEW_LEVEL_AFTER_S:
+            self._window.clear()
+            for candidate in self._candidates:
+                self._accept(*candidate)
+            self._candidates.clear()
+
+    def _hear_too_high(self, at_s: float, bpm: int, step_bpm: float) -> None:
+        if self._too_high_since_s is None or abs(bpm - self._too_high_bpm) > step_bpm:
+            self._too_high_since_s = at_s
+        self._too_high_s = at_s
+        self._too_high_bpm = bpm
+
+    def _hear_contact(self, sample: Sample) -> None:
+        if sample.contact is False:
+            if self._contact_off_since_s is None:
+                self._contact_off_since_s = sample.at_s
+        elif sample.contact:
+            self._contact_off_since_s = None
+
+    def _hear_rr(self, sample: Sample) -> None:
+        for rr_s in sample.rr_s:
+            self._rr_s = sample.at_s
+            if RR_RANGE_S[0] <= rr_s <= RR_RANGE_S[1]:
+                self._rr.append((sample.at_s, rr_s))
+
+    def _hear_cadence(self, at_s: float, bpm: int, cadence_spm: float | None) -> None:
+        while self._recent and self._recent[0][0] < at_s - RR_WINDOW_S:
+            self._recent.popleft()
+        if cadence_spm and abs(bpm - cadence_spm) <= LOCKED_WITHIN_BPM:
+            if self._locked_since_s is None:
+                self._locked_since_s = at_s
+                self._lock_jumped = any(
+                    abs(bpm - before) >= LOCK_JUMP_BPM
+                    for before_s, before in self._recent
+                    if before_s >= at_s - LOCK_JUMP_WITHIN_S
+                )
+        else:
+            self._locked_since_s = None
+        self._recent.append((at_s, bpm))
+
+    def _find_doubt(self, at_s: float) -> str:
+        """Why the signal is doubtful, in words; empty when it is not."""
+        contact_off = self._contact_off_since_s is not None and at_s - self._contact_off_since_s >= CONTACT_OFF_AFTER_S
+        if contact_off:
+            return "no contact"
+        if self._too_high_since_s is not None:
+            return "too high"
+        flat_s = self._accepted_s - self._flat_since_s
+        if flat_s >= FROZEN_AFTER_S:
+            return "frozen"
+        if flat_s >= FROZEN_WITH_A_CAUSE_AFTER_S:
+            rr_stopped = self._rr_s > NEVER_S and at_s - self._rr_s >= FROZEN_WITH_A_CAUSE_AFTER_S
+            over_a_change = self._flat_since_s < self._changed_gait_s <= self._accepted_s - FROZEN_WITH_A_CAUSE_AFTER_S
+            if rr_stopped or over_a_change:
+                return "frozen"
+        if (
+            self._lock_jumped
+            and self._locked_since_s is not None
+            and self._accepted_s - self._locked_since_s >= LOCKED_AFTER_S
+        ):
+            return "cadence"
+        if self._rr_disagrees(at_s):
+            return "RR intervals disagree"
+        return ""
+
+    def _rr_disagrees(self, at_s: float) -> bool:
+        while self._rr and self._rr[0][0] < at_s - RR_WINDOW_S:
+            self._rr.popleft()
+        if len(self._rr) < 5 or self._rr[-1][0] - self._rr[0][0] < RR_WINDOW_S / 2:
+            return False
+        from_rr_bpm = 60 / median(rr_s for _, rr_s in self._rr)
+        bpm = median([b for s, b in self._recent if s >= at_s - RR_WINDOW_S] or [self._level_bpm])
+        return abs(from_rr_bpm - bpm) > RR_DISAGREES_BY * bpm

@@ -1,0 +1,1 @@
+"""Where events come from: a strap, a recording, a simulated runner."""

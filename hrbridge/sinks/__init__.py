@@ -1,0 +1,1 @@
+"""Where steps go: MQTT, the console."""

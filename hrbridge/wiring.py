@@ -1,0 +1,344 @@
+"""Composition root: configuration and command line in, connected objects out; the only place that chooses siblings.
+
+Imports of sensors and sinks stand in the functions that need them: a Pi that
+only reads a strap never loads the readers of recordings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hrbridge import bridge, config, timeline, trace
+from hrbridge.config import Config, Plan, SensorKind
+from hrbridge.control import plan as plans
+from hrbridge.control.adaptation import ceiling_bpm
+from hrbridge.control.controller import Controller
+from hrbridge.decisions import Step
+from hrbridge.errors import UsageError
+from hrbridge.events import Action, Speed
+from hrbridge.messages import ControlSet, RpeSet, Topic
+from hrbridge.ports import Clock, LiveSensor, Sink, Source
+from hrbridge.sinks.summary import Summary, Tally
+
+if TYPE_CHECKING:
+    from hrbridge.sinks.mqtt import MqttSink
+
+log = logging.getLogger(__name__)
+
+# Commands and efforts that wait for the next event: more come from a stuck button, and are refused as "busy".
+MAX_WISHES = 32
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run before its first event. ``source`` is None for a live sensor."""
+
+    config: Config
+    plan: Plan
+    started_at: str | None
+    source: Source | None
+    sensor: str
+
+    @property
+    def header(self) -> trace.Header:
+        return trace.Header(
+            started_at=self.started_at, runner=self.config.runner, plan=self.plan, control=self.config.control
+        )
+
+    def controller(self) -> Controller:
+        return Controller(self.plan, self.config.runner, self.config.control)
+
+
+# -- from the command line to a session --
+
+
+def demo() -> Path:
+    """The configuration of ``hrbridge run`` without one."""
+    return plans.folder().parent / "demo.toml"
+
+
+def overrides_for(
+    given: Sequence[str], *, plan: str | None = None, sensor: str | None = None, url: str | None = None
+) -> list[str]:
+    """What the command line puts over a configuration, as ``table.key=value``; raises UsageError."""
+    overrides = list(given)
+    if plan is not None:
+        overrides.append(_override("plan.use", plan))
+    if url is not None:
+        overrides.append(_override("mqtt.url", url))
+    if sensor is not None:
+        kind, _, file = sensor.partition(":")
+        if kind not in [*SensorKind] or (kind == SensorKind.REPLAY) != bool(file):
+            raise UsageError(f"--sensor {sensor}: allowed: ble, simulated, replay:FILE")
+        overrides.append(_override("sensor.kind", kind))
+        if file:
+            overrides.append(_override("sensor.file", file))
+    return overrides
+
+
+def _override(key: str, value: str) -> str:
+    return f"{key}={msgspec.json.encode(value).decode()}"  # a JSON string is a TOML string
+
+
+def session(path: Path | None, overrides: Sequence[str], *, sensor: str | None, plan: str | None) -> Session:
+    """The session of ``hrbridge run``; without a configuration the demo, or a recording as ``replay`` takes it."""
+    if path is None and sensor is not None and sensor.startswith(SensorKind.REPLAY):
+        return replay_session(Path(sensor.partition(":")[2]), None, overrides, keep_plan=plan is not None)
+    settings = config.load(path or demo(), overrides)
+    match settings.sensor.kind:
+        case SensorKind.REPLAY:
+            file = Path(settings.sensor.file)
+            if not settings.sensor.file:
+                raise UsageError('[sensor] kind = "replay" needs file, or --sensor replay:FILE')
+            return replay_session(file, path, overrides, keep_plan=plan is not None)
+        case SensorKind.SIMULATED:
+            return simulated_session(path or demo(), overrides)
+        case SensorKind.BLE:
+            resolved = plans.resolve(settings.plan, path.parent if path is not None else None)
+            return Session(settings, resolved, timeline.utc_now(), None, "heart-rate strap")
+
+
+def replay_session(
+    file: Path, path: Path | None, overrides: Sequence[str], *, keep_plan: bool, lenient: bool = False
+) -> Session:
+    """A recording or trace, and what it is to be stepped with.
+
+    Without a configuration a trace brings its own, and a recording the highest
+    heart rate that was held in it for a minute. Unless ``keep_plan`` (a plan
+    was asked for by name), a trace keeps its plan and a recording that knows
+    the runner's speed is followed as the runner ran it: plan ``free``.
+    """
+    from hrbridge.sensors import activity_files
+    from hrbridge.sensors.replay import Replay, sustained_maximum_bpm
+
+    recording = activity_files.read(file, lenient=lenient)
+    for note in recording.notes:
+        log.warning("%s: %s", file, note)
+    header = recording.header
+    if path is not None:
+        settings = config.load(path, overrides)
+    elif header is not None:
+        settings = config.override(Config(runner=header.runner, control=header.control), overrides)
+    else:
+        settings = config.load(None, [*_assumptions(sustained_maximum_bpm(recording), overrides), *overrides])
+    if keep_plan:
+        plan = plans.resolve(settings.plan, path.parent if path is not None else None)
+    elif header is not None:
+        plan = header.plan
+    elif any(isinstance(event, Speed) for event in recording.events):
+        plan = plans.load("free")
+    else:
+        plan = plans.resolve(settings.plan, path.parent if path is not None else None)
+    return Session(settings, plan, recording.started_at, Replay(recording), recording.device or "recording")
+
+
+def _assumptions(sustained_bpm: float | None, overrides: Sequence[str]) -> list[str]:
+    """A maximum for a recording that comes without a configuration: what was held for a minute is surely possible."""
+    if any(text.startswith(("runner.max_heart_rate_bpm", "runner.age_years")) for text in overrides):
+        return []
+    usual_bpm = config.Runner(age_years=config.ASSUMED_AGE_YEARS).maximum_bpm
+    if sustained_bpm is None or sustained_bpm <= usual_bpm:
+        return []
+    log.warning("assuming max_heart_rate_bpm = %.0f, which was held for a minute in this recording", sustained_bpm)
+    return [f"runner.max_heart_rate_bpm={sustained_bpm:.0f}"]
+
+
+def simulated_session(path: Path | None, overrides: Sequence[str]) -> Session:
+    """The simulated runner; without a configuration the coach knows that runner's own maximum and resting rate."""
+    from hrbridge.sensors.simulated import Simulated, named_runner
+
+    if path is None:
+        sensor = config.load(None, ["runner.age_years=40", "runner.resting_heart_rate_bpm=60", *overrides]).sensor
+        age_years, max_bpm, resting_bpm = named_runner(sensor.runner)
+        known = [
+            f"runner.age_years={age_years}",
+            f"runner.max_heart_rate_bpm={max_bpm}",
+            f"runner.resting_heart_rate_bpm={resting_bpm}",
+        ]
+        settings = config.load(None, [*known, *overrides])
+    else:
+        settings = config.load(path, overrides)
+    sensor = settings.sensor
+    plan = plans.resolve(settings.plan, path.parent if path is not None else None)
+    source = Simulated(sensor.runner, sensor.seed, sensor.faults)
+    return Session(settings, plan, None, source, f"simulated runner {sensor.runner}")
+
+
+# -- sessions without a clock --
+
+
+def steps(session: Session) -> Iterator[Step]:
+    """Every step of a recording or a simulation, as fast as it can be computed."""
+    source = session.source
+    if source is None:
+        raise UsageError("a live sensor cannot be stepped without a clock")
+    for step in bridge.follow(session.controller(), timeline.merge(source.events())):
+        if isinstance(source, Sink):
+            source.take(step)
+        yield step
+
+
+def coach_at_once(session: Session, trace_path: Path | None, sinks: Sequence[Sink]) -> Summary:
+    """Step a recording or a simulation to its end; raises OutputError when the trace cannot be written."""
+    tally = Tally(session.plan)
+    with trace.Writer(trace_path, session.header) as writer:
+        for step in steps(session):
+            writer.take(step)
+            tally.take(step)
+            for sink in sinks:
+                sink.take(step)
+    return tally.summary(writer.sha256)
+
+
+# -- sessions in time --
+
+
+async def coach(
+    session: Session, *, speed: float, trace_path: Path | None, once: bool, sinks: Sequence[Sink]
+) -> Summary:
+    """``hrbridge run``: coach one session, or as a service one after the other, until SIGINT or SIGTERM.
+
+    Returns the sum of the last session. Raises ConfigError, SensorError,
+    OutputError, and BrokerError where the embedded broker cannot start.
+    """
+    clock = timeline.MonotonicClock()
+    wishes: asyncio.Queue[Action | float] = asyncio.Queue(MAX_WISHES)
+    interrupted = _interruption()
+    async with contextlib.AsyncExitStack() as stack:
+        mqtt = await _connect(stack, session, clock, wishes)
+        sensor = await _open_sensor(stack, session, clock)
+        number = 1
+        while True:
+            tally = Tally(session.plan)
+            with trace.Writer(_numbered(trace_path, number), session.header) as writer:
+                listening: list[Sink] = [writer, tally, *sinks]
+                if mqtt is not None:
+                    mqtt.begin(secrets.token_hex(4), session.plan)
+                    listening.append(mqtt)
+                running = asyncio.create_task(_run(session, sensor, clock, speed, wishes, listening), name="bridge")
+                await asyncio.wait({running, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+                if not running.done():
+                    running.cancel()
+                    await asyncio.gather(running, return_exceptions=True)
+                else:
+                    running.result()
+            if once or session.source is not None or interrupted.done():
+                return tally.summary(writer.sha256)
+            number += 1
+
+
+async def _run(
+    session: Session,
+    sensor: LiveSensor | None,
+    clock: Clock,
+    speed: float,
+    wishes: asyncio.Queue[Action | float],
+    sinks: list[Sink],
+) -> None:
+    controller = session.controller()
+    if session.source is not None:
+        source = session.source
+        heard = [source, *sinks] if isinstance(source, Sink) else sinks
+        await bridge.run(controller, timeline.paced(timeline.merge(source.events()), clock, speed, wishes), heard)
+    elif sensor is not None:
+        async with timeline.Live(aiter(sensor), clock, wishes) as events:
+            await bridge.run(controller, events, sinks)
+
+
+def _interruption() -> asyncio.Task[None]:
+    """Done when somebody wants us to stop: Ctrl-C or SIGTERM."""
+    wanted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends asyncio.run itself
+            loop.add_signal_handler(number, wanted.set)
+
+    async def wait() -> None:
+        await wanted.wait()
+
+    return asyncio.create_task(wait(), name="interruption")
+
+
+def _numbered(path: Path | None, number: int) -> Path | None:
+    """``run.jsonl``, then ``run-2.jsonl``: a service writes one trace per run."""
+    return path if path is None or number == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+async def _open_sensor(stack: contextlib.AsyncExitStack, session: Session, clock: Clock) -> LiveSensor | None:
+    if session.source is not None:
+        return None
+    from hrbridge.sensors.ble import BleSensor
+
+    return await stack.enter_async_context(BleSensor(session.config.sensor, clock))
+
+
+async def _connect(
+    stack: contextlib.AsyncExitStack, session: Session, clock: Clock, wishes: asyncio.Queue[Action | float]
+) -> MqttSink | None:
+    settings = session.config.mqtt
+    if settings.url == "none":
+        return None
+    from hrbridge.sinks.mqtt import MqttSink
+
+    url = settings.url
+    if url.startswith("embedded"):
+        from hrbridge.sinks.embedded import DEFAULT_PORT, EmbeddedBroker
+
+        port = url.partition(":")[2]
+        broker = await stack.enter_async_context(EmbeddedBroker(int(port) if port else DEFAULT_PORT))
+        url = broker.url
+        log.info("MQTT broker inside hrbridge: %s", url)
+    runner = session.config.runner
+    return await stack.enter_async_context(MqttSink(settings, runner, clock, wishes, sensor=session.sensor, url=url))
+
+
+# -- small commands --
+
+
+def first_difference(path: Path) -> tuple[tuple[Step, Step] | None, int, int]:
+    """Step a trace again: the first (recorded, new) pair that differs or None, the steps compared, lines dropped."""
+    recorded = trace.read(path)
+    header = recorded.header
+    controller = Controller(header.plan, header.runner, header.control)
+    for number, before in enumerate(recorded.steps, start=1):
+        now = controller.step(before.event)
+        if trace.encode(now) != trace.encode(before):
+            return (before, now), number, recorded.dropped_lines
+    return None, len(recorded.steps), recorded.dropped_lines
+
+
+def in_words(settings: Config, directory: Path) -> str:
+    """What a configuration amounts to; raises ConfigError where its parts do not fit."""
+    plan = plans.resolve(settings.plan, directory)
+    runner = settings.runner
+    ceiling = ceiling_bpm(runner, plan, settings.control)
+    return (
+        f"Runner {runner.id}, maximum {runner.maximum_bpm:.0f}, resting {runner.resting_bpm:.0f}, "
+        f"ceiling {ceiling:.0f} bpm; plan {plan.name}; sensor {settings.sensor.kind}; MQTT {settings.mqtt.url}."
+    )
+
+
+def send(path: Path | None, url: str | None, runner: str | None, topic: Topic, message: RpeSet | ControlSet) -> None:
+    """Publish one command to the session of a runner; raises BrokerError."""
+    from hrbridge.sinks.mqtt import publish_command
+
+    overrides = overrides_for((), url=url)
+    if runner is not None:
+        overrides.append(_override("runner.id", runner))
+    if path is None:
+        overrides += [
+            "runner.age_years=40",
+            "runner.resting_heart_rate_bpm=60",
+        ]  # no heart here: only the broker counts
+    settings = config.load(path, overrides)
+    asyncio.run(publish_command(settings.mqtt, settings.runner.id, topic, message))

@@ -1,0 +1,432 @@
+"""A session from start to finish: phases, countdowns, commands, signal, safety and the plan ``free``."""
+
+from __future__ import annotations
+
+import pytest
+
+from hrbridge.config import Block, Control, Plan, Purpose, Segment
+from hrbridge.control.controller import Controller
+from hrbridge.decisions import CueKind, Phase, Reason, Trust
+from hrbridge.events import Action, Command, Sample, SignalLost, Speed, Tick
+
+from .conftest import PaperRun, recovering, run_walk, stubborn
+
+
+def easy(**keys: object) -> Plan:
+    return run_walk(60, 60, **{"repeats": 3, "cooldown": 30.0, **keys})
+
+
+# -- phases and countdowns --
+
+
+def test_a_session_goes_through_its_phases() -> None:
+    run = PaperRun(easy(), recovering()).go(600)
+    phases = [
+        step.phase for before, step in zip(run.steps, run.steps[1:], strict=False) if step.phase is not before.phase
+    ]
+    assert phases == [Phase.RUN, Phase.WALK] * 3 + [Phase.COOLDOWN, Phase.FINISHED]
+
+
+def test_each_change_has_its_cue_at_its_second() -> None:
+    run = PaperRun(easy(), recovering()).go(600)
+    changes = [(s, c.kind) for s, c in run.cues if c.kind in (CueKind.RUN, CueKind.WALK)]
+    assert changes == [(120 + 60 * n, CueKind.WALK if n % 2 else CueKind.RUN) for n in range(6)]
+
+
+def test_three_two_one_comes_three_seconds_before_a_change() -> None:
+    run = PaperRun(easy(), recovering()).go(200)
+    assert [s for s, c in run.said(CueKind.COUNTDOWN) if c.for_s == 3] == [117, 177]
+
+
+def test_the_countdown_says_what_comes() -> None:
+    run = PaperRun(easy(), recovering()).go(200)
+    assert [c.say for _, c in run.said(CueKind.COUNTDOWN)][:3] == [
+        "Run in ten seconds.",
+        "Run in three, two, one.",
+        "Walk in three, two, one.",
+    ]
+
+
+def test_ten_seconds_before_the_end_of_a_longer_segment_there_is_a_notice() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=900), recovering()).go(400)
+    assert [s for s, c in run.said(CueKind.COUNTDOWN) if c.for_s == 10] == [110, 350]
+
+
+@pytest.mark.parametrize(("key", "for_s"), [("countdown", 3), ("notice", 10)])
+def test_countdowns_can_be_switched_off(key: str, for_s: float) -> None:
+    run = PaperRun(easy(), recovering(), settings=Control(**{key: False})).go(600)
+    assert [c for _, c in run.said(CueKind.COUNTDOWN) if c.for_s == for_s] == []
+
+
+def test_no_countdown_to_a_run_that_does_not_come() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn(run_bpm=149)).until(Phase.WALK).go(200)
+    assert run.said(CueKind.COUNTDOWN)[-1][0] < run.now_s - 200
+
+
+def test_sixty_second_segments_are_not_chatty() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=3000), recovering(), settings=Control()).go(1320)
+    heard = [s for s, _ in run.cues if 720 <= s < 1320]
+    assert len(heard) <= 25
+
+
+def test_nothing_but_safety_is_said_in_the_first_eight_seconds_of_a_phase() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=3000), stubborn(), settings=Control()).go(2000)
+    early = [
+        cue.kind
+        for step in run.steps
+        for cue in step.cues
+        if 1 <= step.phase_elapsed_s < 8 and step.phase in (Phase.RUN, Phase.WALK)
+    ]
+    assert set(early) <= {CueKind.WARNING}
+
+
+def test_effort_is_asked_every_third_walk() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=3000), recovering(run_bpm=138), settings=Control()).go(1600)
+    asked = [round((s - 180) // 120) + 1 for s, _ in run.said(CueKind.RPE_PROMPT)]
+    assert asked == [3, 6, 9, 12]
+
+
+def test_a_plan_without_warm_up_begins_with_its_first_run() -> None:
+    run = PaperRun(easy(warmup_s=0.0), recovering())
+    assert run.steps[-1].phase is Phase.RUN
+
+
+def test_half_way_the_second_block_begins_with_one_word_about_it() -> None:
+    blocks = (
+        Block(until="50%", segments=(Segment(kind="run", for_s=120), Segment(kind="walk", for_s=60))),
+        Block(segments=(Segment(kind="run", for_s=60), Segment(kind="walk", for_s=60))),
+    )
+    run = PaperRun(run_walk(60, block=blocks, total_s=720), recovering()).go(1200)
+    first = next(step for step in run.steps if step.block == 2)
+    assert first.at_s == 120 + 360
+    assert [c.say for _, c in run.said(CueKind.NEXT)] == ["From here: run one minute, walk one minute."]
+
+
+def test_the_last_run_takes_what_is_left_of_the_time() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=270), recovering()).go(600)
+    assert run.lengths_s(Phase.RUN) == [60, 60, 30]
+
+
+def test_the_finisher_is_forty_five_seconds_per_mile() -> None:
+    run = PaperRun(run_walk(600, 60, repeats=1, cooldown="finisher"), recovering())
+    run.running = True
+    run.go(800)
+    miles = 2.6 * 780 / 1609.344
+    assert run.said(CueKind.COOLDOWN)[0][1].for_s == pytest.approx(45 * miles, rel=0.02)
+
+
+def test_a_run_by_distance_ends_at_its_metre() -> None:
+    block = Block(segments=(Segment(kind="run", for_m=400), Segment(kind="walk", for_s=45)))
+    run = PaperRun(run_walk(60, block=(block,), repeats=2), recovering())
+    run.running = True
+    run.until(Phase.WALK)
+    assert run.lengths_s(Phase.RUN)[0] == pytest.approx(400 / 2.6, abs=1.5)
+
+
+def test_without_a_source_of_distance_the_pace_stands_in_and_that_is_said() -> None:
+    block = Block(segments=(Segment(kind="run", for_m=400), Segment(kind="walk", for_s=45)))
+    run = PaperRun(run_walk(60, block=(block,), repeats=2, run_pace_s_per_km=400.0), recovering()).until(Phase.WALK)
+    assert run.lengths_s(Phase.RUN)[0] == pytest.approx(160, abs=1.5)
+    assert [c.say for _, c in run.said(CueKind.WARNING)] == ["No distance. Using your pace."]
+
+
+def test_a_distance_plan_ends_on_its_metre() -> None:
+    run = PaperRun(run_walk(60, 60, distance_m=1000.0), recovering())
+    run.running = True
+    run.until(Phase.FINISHED)
+    assert run.now_s == pytest.approx(120 + 1000 / 2.6, abs=2)
+
+
+# -- the runner's will --
+
+
+def test_a_good_signal_starts_the_session_by_itself() -> None:
+    controller = Controller(easy(), PaperRun(easy(), recovering()).runner, Control(start_after_s=20))
+    phases = [controller.step(Sample(float(n), 80 + n % 2)).phase for n in range(25)]
+    assert phases.index(Phase.WARMUP) == 20
+
+
+def test_start_after_zero_waits_for_the_command() -> None:
+    controller = Controller(easy(), PaperRun(easy(), recovering()).runner, Control(start_after_s=0))
+    assert {controller.step(Sample(float(n), 80 + n % 2)).phase for n in range(100)} == {Phase.WAITING}
+
+
+def test_pause_and_resume_come_back_with_the_time_left() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN).go(20)
+    run.command(Action.PAUSE)
+    run.go(300)
+    step = run.command(Action.RESUME)
+    assert (step.phase, step.phase_remaining_s) == (Phase.RUN, 40)
+
+
+def test_an_interrupted_walk_is_not_judged() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).until(Phase.WALK).go(20)
+    run.command(Action.PAUSE)
+    run.go(60)
+    run.command(Action.RESUME)
+    run.until(Phase.RUN)
+    assert run.lengths_s(Phase.WALK)[-1] == 60  # its planned length, the pause left out
+    assert run.said(CueKind.EXTEND_WALK) == []
+
+
+def test_skip_goes_to_the_next_segment() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN).go(10)
+    assert run.command(Action.SKIP).phase is Phase.WALK
+
+
+def test_stop_finishes() -> None:
+    run = PaperRun(easy(), recovering()).go(200)
+    assert run.command(Action.STOP).phase is Phase.FINISHED
+
+
+def test_extend_adds_fifteen_seconds_to_a_walk() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.WALK).go(10)
+    assert run.command(Action.EXTEND).phase_remaining_s == 65
+
+
+def test_extend_stops_at_the_cap() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.WALK)
+    refused = [run.command(Action.EXTEND).refused for _ in range(5)]
+    assert refused == [None] * 4 + ["this walk is as long as it may be"]
+
+
+def test_extend_is_refused_in_a_run() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN)
+    assert run.command(Action.EXTEND).refused == "only a walk can be longer"
+
+
+def test_undo_takes_a_skip_back() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN).go(10)
+    run.command(Action.SKIP)
+    run.go(3)
+    step = run.command(Action.UNDO)
+    assert (step.phase, step.phase_elapsed_s) == (Phase.RUN, 13)
+
+
+def test_undo_comes_too_late_after_five_seconds() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN).go(10)
+    run.command(Action.SKIP)
+    run.go(6)
+    assert run.command(Action.UNDO).refused == "nothing to undo within 5 s"
+
+
+def test_adapt_off_gives_the_plan_as_written() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).go(200)
+    run.command(Action.ADAPT_OFF)
+    run.go(800)
+    assert set(run.lengths_s(Phase.WALK)) == {60.0}
+
+
+def test_walk_and_run_at_will() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN).go(10)
+    assert run.command(Action.WALK).phase is Phase.WALK
+    assert run.command(Action.RUN).phase is Phase.RUN
+
+
+@pytest.mark.parametrize("action", [Action.PAUSE, Action.SKIP, Action.EXTEND, Action.STOP, Action.RESUME])
+def test_before_the_start_commands_are_refused(action: Action) -> None:
+    controller = Controller(easy(), PaperRun(easy(), recovering()).runner, Control())
+    assert controller.step(Command(1.0, action)).refused is not None
+
+
+# -- signal --
+
+
+def dying_at(second: float):
+    alive = recovering()
+
+    def heart(phase: Phase, elapsed_s: float, now=[0]) -> float | None:  # noqa: B006
+        now[0] += 1
+        return alive(phase, elapsed_s) if now[0] < second else None
+
+    return heart
+
+
+def test_a_dead_strap_is_said_once_and_the_clock_goes_on() -> None:
+    run = PaperRun(easy(), dying_at(150)).go(600)
+    assert [c.say for _, c in run.said(CueKind.SIGNAL_LOST)] == ["No heart rate. Using the clock."]
+    assert run.lengths_s(Phase.RUN) == [60.0, 60.0, 60.0]
+
+
+def test_a_strap_that_comes_back_is_said_once_after_twenty_good_seconds() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).go(200)
+    run.heart = lambda *_: None
+    run.go(50)
+    run.heart = recovering()
+    run.go(200)
+    assert [s for s, _ in run.said(CueKind.SIGNAL_BACK)] == [271]
+
+
+def test_no_walk_is_judged_without_a_signal() -> None:
+    run = PaperRun(easy(), dying_at(150)).until(Phase.WALK).go(50)
+    assert run.steps[-1].estimate.recovered is None
+
+
+def test_what_the_sensor_says_of_its_link_is_kept_in_the_step() -> None:
+    run = PaperRun(easy(), recovering()).go(150)
+    assert run.tell(SignalLost(150.5, "strap out of range")).event.why == "strap out of range"
+
+
+def test_a_low_battery_is_said_once() -> None:
+    run = PaperRun(easy(), recovering()).go(30)
+    for at_s in (30.2, 30.4):
+        run.tell(Sample(at_s, 100, battery_percent=12))
+    run.go(30)
+    assert [c.say for _, c in run.said(CueKind.BATTERY)] == ["Strap battery 12 percent."]
+
+
+# -- what speed says --
+
+
+def test_a_walk_that_was_run_through_is_not_judged() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn())
+    run.running = True
+    run.go(600)
+    assert run.said(CueKind.EXTEND_WALK) == []
+    assert run.steps[-1].ratio.run_s == 240
+
+
+def test_a_cue_that_is_not_followed_is_repeated_once() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering())
+    run.running = True
+    run.until(Phase.WALK).until(Phase.RUN)
+    assert [c.say for _, c in run.said(CueKind.WALK, Reason.CUE_IGNORED)] == ["Walk now."]
+
+
+def test_nobody_is_accused_without_a_source_of_speed() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).go(1200)
+    assert [c for _, c in run.cues if c.reason is Reason.CUE_IGNORED] == []
+
+
+# -- safety --
+
+
+def hot(bpm: float):
+    return lambda phase, elapsed_s: min(bpm, 140 + elapsed_s * 3) if phase is Phase.RUN else max(110, bpm - elapsed_s)
+
+
+def test_above_the_maximum_for_fifteen_seconds_means_walk() -> None:
+    settings = Control(policy="fixed")
+    run = PaperRun(run_walk(240, 60, total_s=3000), hot(188), settings=settings).until(Phase.WALK)
+    assert run.said(CueKind.WALK)[0][1].reason is Reason.SAFETY
+
+
+def test_near_the_maximum_for_ninety_seconds_means_walk_in_an_easy_plan() -> None:
+    settings = Control(policy="fixed")
+    run = PaperRun(run_walk(240, 60, total_s=3000), hot(173), settings=settings).until(Phase.WALK)
+    assert run.said(CueKind.WALK)[0][1].reason is Reason.SAFETY
+
+
+def test_near_the_maximum_is_allowed_in_a_tempo_plan() -> None:
+    settings = Control(policy="fixed")
+    plan = run_walk(240, 60, total_s=3000, purpose=Purpose.TEMPO)
+    run = PaperRun(plan, hot(173), settings=settings).until(Phase.WALK)
+    assert run.said(CueKind.WALK)[0][1].reason is Reason.PLANNED
+
+
+def test_no_run_begins_until_twenty_seconds_are_clean() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), hot(188), settings=Control(policy="fixed")).until(Phase.WALK)
+    run.heart = lambda *_: 187
+    run.go(120)
+    assert run.steps[-1].phase is Phase.WALK
+    run.heart = lambda *_: 120
+    run.until(Phase.RUN, 60)
+    assert run.said(CueKind.COUNTDOWN)[-1][0] == run.now_s - 3
+
+
+def test_adapt_off_leaves_safety_on() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), hot(188)).go(60)
+    run.command(Action.ADAPT_OFF)
+    run.until(Phase.WALK)
+    assert run.said(CueKind.WALK)[0][1].reason is Reason.SAFETY
+
+
+def test_a_strap_far_above_the_maximum_means_walk_and_check_it() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).until(Phase.RUN).go(60)
+    run.heart = lambda *_: 210
+    run.go(20)
+    assert run.steps[-1].phase is Phase.WALK
+    assert run.said(CueKind.WALK)[-1][1].say == "Walk now. Check the strap or your maximum."
+
+
+def test_a_heart_rate_that_stays_up_for_two_minutes_of_walking_ends_the_day() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn(run_bpm=149)).until(Phase.WALK).go(130)
+    assert [c.reason for _, c in run.said(CueKind.WARNING)] == [Reason.SAFETY]
+
+
+def test_the_longest_total_time_is_a_limit() -> None:
+    run = PaperRun(run_walk(60, 60, max_total_s=600.0, cooldown=60.0), recovering()).go(700)
+    assert run.said(CueKind.COOLDOWN)[0][1].reason is Reason.SAFETY
+
+
+def test_an_hour_blind_is_a_limit() -> None:
+    run = PaperRun(run_walk(60, 60, max_without_heart_rate_s=600.0, cooldown=60.0), dying_at(130)).go(900)
+    assert run.said(CueKind.COOLDOWN)[0][1].reason is Reason.SAFETY
+
+
+# -- the plan "free" --
+
+
+def free_run(heart=None) -> PaperRun:
+    run = PaperRun(Plan(name="free"), heart or recovering())
+    run.running = False
+    run.go(130)
+    run.running = True
+    return run.go(200)
+
+
+def test_free_follows_the_runner_into_running() -> None:
+    run = free_run()
+    began = next(step for step in run.steps if step.phase is Phase.RUN)
+    assert began.at_s - began.phase_elapsed_s == 131
+
+
+def test_free_tells_when_the_runner_is_ready_and_only_once() -> None:
+    run = free_run()
+    run.running = False
+    run.go(120)
+    assert [c.reason for _, c in run.said(CueKind.RUN)] == [Reason.RECOVERED]
+    assert run.steps[-1].phase is Phase.WALK
+
+
+def test_free_has_something_to_say_after_a_walk_that_was_too_short() -> None:
+    run = free_run(stubborn())
+    run.running = False
+    run.go(60)
+    run.running = True
+    run.go(60)
+    run.running = False
+    run.go(60)
+    run.running = True
+    run.go(60)
+    assert [c.reason for _, c in run.said(CueKind.RATIO)] == [Reason.NOT_RECOVERED]
+
+
+def test_free_without_speed_obeys_commands() -> None:
+    run = PaperRun(Plan(name="free"), recovering()).go(130)
+    run.command(Action.RUN)
+    run.go(100)
+    assert run.command(Action.WALK).phase is Phase.WALK
+
+
+# -- the step --
+
+
+def test_trust_and_heart_rate_stand_in_the_estimate() -> None:
+    estimate = PaperRun(easy(), recovering()).go(30).steps[-1].estimate
+    assert (estimate.trust, estimate.heart_rate_bpm) == (Trust.GOOD, 105)
+
+
+def test_the_ratio_shows_the_extension_while_it_lasts() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).until(Phase.WALK).go(50)
+    assert (run.steps[-1].ratio.planned_walk_s, run.steps[-1].ratio.walk_s) == (60, 75)
+
+
+def test_time_never_runs_back() -> None:
+    controller = PaperRun(easy(), recovering()).go(10).controller
+    assert controller.step(Tick(3.0)).at_s == 10
+
+
+def test_speed_alone_moves_nothing_in_a_plan() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN)
+    assert run.tell(Speed(run.now_s + 0.5, 0.0)).phase is Phase.RUN

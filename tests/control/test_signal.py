@@ -1,0 +1,174 @@
+"""Which heart rates are believed: one fault per test, as straps really behave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hrbridge.config import Control, Runner
+from hrbridge.control.signal import SignalMonitor
+from hrbridge.decisions import Trust
+from hrbridge.events import Sample
+
+RUNNER = Runner(max_heart_rate_bpm=180, resting_heart_rate_bpm=60)
+
+
+class Strap:
+    """Feeds a monitor one sample per ``every_s``; ``wear`` gives bpm (or a whole Sample) at a time."""
+
+    def __init__(self, every_s: float = 1.0) -> None:
+        self.monitor = SignalMonitor(RUNNER, Control())
+        self.every_s = every_s
+        self.now_s = 0.0
+        self.trusts: list[Trust] = []
+
+    def wear(
+        self, seconds: float, bpm: Callable[[float], int | None], *, cadence_spm: float | None = None, **keys: object
+    ) -> Strap:
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            self.now_s += self.every_s
+            self.monitor.hear(Sample(self.now_s, bpm(self.now_s), **keys), cadence_spm)
+            self.monitor.update(self.now_s)
+            self.trusts.append(self.monitor.trust)
+        return self
+
+    def silence(self, seconds: float) -> Strap:
+        for _ in range(round(seconds)):
+            self.now_s += 1
+            self.monitor.update(self.now_s)
+        return self
+
+    @property
+    def trust(self) -> Trust:
+        return self.monitor.trust
+
+
+def alive(at_s: float) -> int:
+    return 140 + round(at_s) % 3
+
+
+def test_a_steady_heart_is_good() -> None:
+    assert Strap().wear(60, alive).trust is Trust.GOOD
+
+
+def test_the_heart_rate_is_the_median_of_five_seconds() -> None:
+    strap = Strap().wear(10, lambda _: 140).wear(3, lambda _: 144)
+    assert strap.monitor.heart_rate_bpm == 144
+
+
+def test_nothing_heard_yet_is_no_signal() -> None:
+    assert Strap().silence(3).trust is Trust.NONE
+
+
+def test_zero_and_255_are_no_reading() -> None:
+    strap = Strap().wear(20, alive).wear(12, lambda at_s: 0 if at_s % 2 else 255)
+    assert strap.trust is Trust.NONE
+
+
+def test_nine_seconds_of_silence_are_forgiven() -> None:
+    assert Strap().wear(20, alive).silence(9).trust is Trust.GOOD
+
+
+def test_ten_seconds_of_silence_are_not() -> None:
+    assert Strap().wear(20, alive).silence(10).trust is Trust.NONE
+
+
+def test_after_half_a_minute_the_clock_drives() -> None:
+    strap = Strap().wear(20, alive).silence(29)
+    before = strap.monitor.clock_drives(strap.now_s)
+    strap.silence(1)
+    assert (before, strap.monitor.clock_drives(strap.now_s)) == (False, True)
+
+
+def test_a_watch_that_records_every_six_seconds_has_more_time() -> None:
+    assert Strap(every_s=6).wear(120, lambda at_s: 140 + round(at_s / 6) % 3).silence(17).trust is Trust.GOOD
+
+
+def test_a_single_spike_is_passed_over() -> None:
+    strap = Strap().wear(20, alive).wear(1, lambda _: 178)
+    assert strap.monitor.heart_rate_bpm < 145
+
+
+def test_a_jump_is_believed_after_five_seconds() -> None:
+    strap = Strap().wear(20, alive).wear(5, lambda _: 170)
+    before = strap.monitor.heart_rate_bpm
+    strap.wear(1, lambda _: 171)
+    assert (before < 145, strap.monitor.heart_rate_bpm >= 170) == (True, True)
+
+
+def test_eight_beats_a_second_are_a_heart() -> None:
+    strap = Strap().wear(20, lambda _: 100).wear(5, lambda at_s: 100 + 8 * round(at_s - 20))
+    assert strap.monitor.heart_rate_bpm == 124
+
+
+def test_the_same_value_for_a_minute_is_frozen() -> None:
+    assert Strap().wear(59, lambda _: 140).trust is Trust.GOOD
+    assert Strap().wear(62, lambda _: 140).trust is Trust.DOUBTFUL
+
+
+def test_a_frozen_value_whose_beats_stopped_is_doubted_earlier() -> None:
+    strap = Strap().wear(20, alive, rr_s=(0.43,)).wear(22, lambda _: 140)
+    assert strap.monitor.doubt == "frozen"
+
+
+def test_a_value_that_stays_flat_over_a_change_of_gait_is_frozen() -> None:
+    strap = Strap().wear(20, alive).wear(10, lambda _: 142)
+    strap.monitor.changed_gait(strap.now_s)
+    assert strap.wear(22, lambda _: 142).monitor.doubt == "frozen"
+
+
+def test_a_value_that_moves_again_is_believed_again() -> None:
+    assert Strap().wear(70, lambda _: 140).wear(2, alive).trust is Trust.GOOD
+
+
+def test_lost_contact_is_doubtful_after_three_seconds() -> None:
+    strap = Strap().wear(20, alive).wear(3, alive, contact=False)
+    before = strap.trust
+    strap.wear(1, alive, contact=False)
+    assert (before, strap.trust) == (Trust.GOOD, Trust.DOUBTFUL)
+
+
+def test_a_strap_that_never_tells_its_contact_is_believed() -> None:
+    assert Strap().wear(60, alive, contact=None).trust is Trust.GOOD
+
+
+def test_steps_taken_for_beats_are_doubted() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165)
+    strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165)
+    assert strap.monitor.doubt == "cadence"
+
+
+def test_a_heart_that_happens_to_beat_in_step_is_believed() -> None:
+    # It came there slowly: no jump, no lock.
+    strap = Strap().wear(60, lambda at_s: 140 + round(at_s / 3), cadence_spm=165)
+    strap.wear(60, lambda at_s: 164 + round(at_s) % 2, cadence_spm=165)
+    assert strap.trust is Trust.GOOD
+
+
+def test_beats_that_disagree_with_the_rate_are_doubted() -> None:
+    assert Strap().wear(20, alive, rr_s=(0.33,)).monitor.doubt == "RR intervals disagree"
+
+
+def test_beats_that_agree_are_believed() -> None:
+    assert Strap().wear(20, alive, rr_s=(0.425,)).trust is Trust.GOOD
+
+
+def test_a_bogus_extra_beat_is_no_disagreement() -> None:
+    # A known strap adds one of about 50 ms to each packet.
+    assert Strap().wear(20, alive, rr_s=(0.425, 0.052)).trust is Trust.GOOD
+
+
+def test_a_steady_signal_above_any_maximum_is_too_high() -> None:
+    assert Strap().wear(20, alive).wear(16, lambda at_s: 205 + round(at_s) % 2).monitor.too_high is True
+
+
+def test_a_short_spike_above_any_maximum_is_not() -> None:
+    assert Strap().wear(20, alive).wear(3, lambda _: 210).silence(20).monitor.too_high is False
+
+
+def test_a_pause_is_not_silence() -> None:
+    strap = Strap().wear(20, alive)
+    strap.now_s += 300
+    strap.monitor.resume(strap.now_s)
+    strap.wear(3, alive)
+    assert (strap.trust, strap.monitor.bad_for_s(strap.now_s)) == (Trust.GOOD, 0.0)
