@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,7 +65,7 @@ def run(
     if speed is not None and not 0.01 <= speed <= 100_000:
         raise UsageError(f"--speed {speed:g}: allowed: 0.01 to 100000")
     overrides = wiring.overrides_for(settings or (), plan=plan, sensor=sensor, url=mqtt)
-    session = wiring.session(path, overrides, sensor=sensor, plan=plan)
+    session = wiring.session(path, overrides, sensor=sensor)
     if speed is not None and session.source is None:
         raise UsageError("--speed: a live sensor has its own time; use --sensor simulated or replay:FILE")
     sinks = [] if json else [Console(sys.stdout)]
@@ -86,7 +88,7 @@ def replay(
     from hrbridge import wiring
 
     overrides = wiring.overrides_for(settings or (), plan=plan)
-    session = wiring.replay_session(file, config, overrides, keep_plan=plan is not None, lenient=lenient)
+    session = wiring.replay_session(file, config, overrides, lenient=lenient)
     if not json:
         runner = session.config.runner
         print(
@@ -181,7 +183,7 @@ def config_check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A co
     from hrbridge import config, wiring
 
     settings = config.load(file)
-    print(f"{file}: fine. {wiring.in_words(settings, file.parent)}")
+    print(f"{file}: fine. {wiring.in_words(settings, file)}")
 
 
 @app.command()
@@ -211,7 +213,7 @@ def control(
     """Tell the running session what to do."""
     from hrbridge import messages, wiring
 
-    message = messages.ControlSet(action=action, confirm=action is Action.STOP)
+    message = messages.ControlSet(action=action, id=secrets.token_hex(4), confirm=action is Action.STOP)
     wiring.send(config, mqtt, runner, messages.CONTROL_SET, message)
 
 
@@ -258,6 +260,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left: no complaint
         code = 0
+    except Exception as error:
+        # Ours to mend: one line for the user, the whole story for whoever mends it.
+        if os.environ.get("HRBRIDGE_DEBUG"):
+            raise
+        code = _fail(f"a mistake in hrbridge: {error!r}; HRBRIDGE_DEBUG=1 shows where", 1)
     sys.exit(code)
 
 

@@ -27,6 +27,9 @@ Pace = Annotated[float, Meta(ge=120, le=1_800)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 RpeValue = Annotated[float, Meta(ge=0, le=10)]
 
+# A user and a password have keys of their own, for a URL stands in logs.
+_BROKER = r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://[^\s@]+)$"
+
 ASSUMED_AGE_YEARS = 40
 ASSUMED_RESTING_HEART_RATE_BPM = 60
 
@@ -178,10 +181,36 @@ class Plan(Table, frozen=True):
                 raise ValueError("every block but the last needs until or repeats")
 
 
-class PlanTable(Plan, frozen=True):
-    """``[plan]``: a plan by name or path in ``use``; any other key given here replaces the plan's own."""
+class PlanTable(Table, frozen=True):
+    """``[plan]``: a plan by name or path in ``use``; any other key given here replaces the plan's own.
+
+    The keys of Plan; None where a key is not given, for ``warmup_s = 0`` says something.
+    """
 
     use: str = ""
+    name: str | None = None
+    purpose: Purpose | None = None
+    rpe_target: tuple[RpeValue, RpeValue] | None = None
+    warmup_s: Seconds | None = None
+    cooldown: Seconds | Annotated[str, Meta(pattern="^finisher$")] | None = None
+    total_s: PositiveSeconds | None = None
+    repeats: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    distance_m: Metres | None = None
+    goal_time_s: PositiveSeconds | None = None
+    goal_distance_m: Metres | None = None
+    run_pace_s_per_km: Pace | None = None
+    walk_pace_s_per_km: Pace | None = None
+    max_total_s: PositiveSeconds | None = None
+    max_without_heart_rate_s: PositiveSeconds | None = None
+    block: tuple[Block, ...] | None = None
+
+    def __post_init__(self) -> None:
+        Plan(**self.given)  # what contradicts itself there does so here
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The keys of a plan that stand here."""
+        return {key: value for key in Plan.__struct_fields__ if (value := getattr(self, key)) is not None}
 
 
 class Control(Table, frozen=True):
@@ -223,7 +252,7 @@ class Control(Table, frozen=True):
 class Mqtt(Table, frozen=True):
     """``[mqtt]``: the broker; passwords only as the name of a file."""
 
-    url: Annotated[str, Meta(pattern=r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://\S+)$")] = "mqtt://localhost:1883"
+    url: Annotated[str, Meta(pattern=_BROKER)] = "mqtt://localhost:1883"
     base_topic: Annotated[str, Meta(pattern=r"^[^+#\s/]+(/[^+#\s/]+)*$")] = "hrbridge"
     username: str = ""
     password_file: str = ""
@@ -242,11 +271,11 @@ class Journal(Table, frozen=True):
 
 
 class Config(Table, frozen=True):
-    """The whole file. ``directory`` is where it lies: relative paths in it start there."""
+    """The whole file. Relative paths in it start where it lies."""
 
     runner: Runner
     sensor: Sensor = Sensor()
-    plan: PlanTable = PlanTable(use="easy-4-1")
+    plan: PlanTable = PlanTable()
     control: Control = Control()
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
@@ -301,18 +330,20 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: the file is not UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # a NUL in the name; brackets without end
+        raise ConfigError(f"{str(path)!r}: cannot be read: {error}") from None
 
 
 def apply_override(raw: dict[str, Any], override: str) -> None:
-    """Put ``table.key=value`` into ``raw``; the value is TOML, or else plain text."""
+    """Put ``table.key=value`` into ``raw``, or a whole ``table={...}``; the value is TOML, or else plain text."""
     key, equals, text = override.partition("=")
     tables = key.strip().split(".")
-    if not equals or len(tables) < 2 or not all(tables):
-        raise ConfigError(f"--set {override}: expected table.key=value, for example control.min_drop_bpm=12")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    if not equals or not all(tables) or (len(tables) == 1 and not isinstance(value, dict)):
+        raise ConfigError(f"--set {override}: expected table.key=value, for example control.min_drop_bpm=12")
     for table in tables[:-1]:
         raw = raw.setdefault(table, {})
         if not isinstance(raw, dict):
@@ -349,18 +380,19 @@ def explain(message: str, raw: Mapping[str, Any], into: type) -> str:
     # In a union with a string ("cooldown") msgspec points at the union itself, which is what we want.
     table, key = where[:-1], where[-1] if where else ""
     kind = _type_at(msgspec.inspect.type_info(into), table)
-    head = f"[{'.'.join(table)}] {key}" if table else f"[{key}]" if isinstance(raw.get(key), dict) else key
+    head = _spoken(where, raw)
     if unknown:
         known = [field.encode_name for field in getattr(kind, "fields", ())]
         close = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
-        return f"{head}: unknown {'key' if table else 'table'}; {hint}"
+        return f"{head}: unknown {'table' if isinstance(_value_at(raw, where), Mapping) else 'key'}; {hint}"
     if missing:
         return f"{head}: missing"
     value = _value_at(raw, where)
     allowed = _allowed(_type_at(kind, [key])) if key else ""
     if what.startswith(("Expected", "Invalid enum", "Object missing")) and allowed:
-        return f"{head}: {value!r} is not allowed; allowed: {allowed}"
+        shown = re.sub(r"//\S*@", "//...@", repr(value))  # a password must not stand in a log
+        return f"{head}: {shown} is not allowed; allowed: {allowed}"
     return f"{head}: {what}"
 
 
@@ -368,7 +400,7 @@ def _type_at(kind: Any, where: Iterable[str]) -> Any:
     """The msgspec type at a path of keys ("..." is an index into an array)."""
     for part in where:
         if isinstance(kind, msgspec.inspect.UnionType):
-            kind = next((t for t in kind.types if isinstance(t, msgspec.inspect.StructType)), None)
+            kind = next((t for t in kind.types if isinstance(t, _CONTAINERS)), None)
         if isinstance(kind, msgspec.inspect.VarTupleType):
             kind = kind.item_type
         elif isinstance(kind, msgspec.inspect.TupleType):
@@ -376,6 +408,23 @@ def _type_at(kind: Any, where: Iterable[str]) -> Any:
         elif isinstance(kind, msgspec.inspect.StructType):
             kind = next((f.type for f in kind.fields if f.encode_name == part), None)
     return kind
+
+
+def _spoken(where: Iterable[str], raw: Mapping[str, Any]) -> str:
+    """A path of keys as a person would name it: ``[plan.block 1] until``, for people count from 1."""
+    words: list[str] = []
+    for part in where:
+        if part.isdecimal() and words:
+            words[-1] += f" {int(part) + 1}"
+        else:
+            words.append(part)
+    *table, key = words or [""]
+    if table:
+        return f"[{'.'.join(table)}] {key}"
+    return f"[{key}]" if isinstance(raw.get(key), dict) else key
+
+
+_CONTAINERS = (msgspec.inspect.StructType, msgspec.inspect.VarTupleType, msgspec.inspect.TupleType)
 
 
 def _value_at(raw: Any, where: Iterable[str]) -> Any:
@@ -406,7 +455,8 @@ def _allowed(kind: Any) -> str:
             high = f"to {kind.le:g}" if kind.le is not None else ""
             return " ".join(filter(None, (noun, low, high)))
         case msgspec.inspect.VarTupleType():
-            return f"a list, each {_allowed(kind.item_type)}" if _allowed(kind.item_type) else "a list"
+            length = f" of {kind.min_length} to {kind.max_length}" if kind.min_length else ""
+            return f"a list{length}, each {_allowed(kind.item_type)}"
         case msgspec.inspect.TupleType():
             return f"a list of {len(kind.item_types)}, each {_allowed(kind.item_types[0])}"
         case msgspec.inspect.StructType():
@@ -419,8 +469,6 @@ _PATTERNS = {
     r"^[a-z0-9_-]{1,32}$": "1 to 32 of a-z 0-9 _ -",
     r"^\d+(\.\d+)?(%|min|s|km|m)$": 'text like "50%", "30min" or "5km"',
     "^finisher$": '"finisher"',
-    r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://\S+)$": (
-        '"embedded", "embedded:PORT", "none" or a URL mqtt:// mqtts:// ws:// wss://'
-    ),
+    _BROKER: '"embedded", "embedded:PORT", "none" or a URL mqtt:// mqtts:// ws:// wss:// without user and password',
     r"^[^+#\s/]+(/[^+#\s/]+)*$": "topic levels without + # or blanks",
 }

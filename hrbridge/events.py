@@ -34,7 +34,7 @@ class Stamped(Struct, frozen=True, tag_field="type", omit_defaults=True, forbid_
     at_s: float
 
     def __post_init__(self) -> None:
-        force_setattr(self, "at_s", round(self.at_s, 3))
+        force_setattr(self, "at_s", round(float(self.at_s), 3))
 
 
 class Sample(Stamped, frozen=True, tag="sample"):
@@ -95,6 +95,10 @@ class Rpe(Stamped, frozen=True, tag="rpe"):
     """Perceived exertion, 0 to 10 in halves (CR-10)."""
 
     rpe: float
+
+    def __post_init__(self) -> None:
+        Stamped.__post_init__(self)
+        force_setattr(self, "rpe", float(self.rpe))
 
 
 class Command(Stamped, frozen=True, tag="command"):

@@ -15,6 +15,10 @@ VERSION = 1
 MAX_INPUT_BYTES = 1024
 STOP_CONFIRM_S = 5.0
 
+# The payloads of the two kinds of status, the bridge's and a client's; plain words, so that a will can say them.
+ONLINE = b"online"
+OFFLINE = b"offline"
+
 
 class Payload(Struct, frozen=True, kw_only=True):
     """Readers ignore fields they do not know; a change of meaning raises ``v``."""
@@ -110,9 +114,10 @@ class CueAck(Payload, frozen=True):
 
 
 class RpeSet(Payload, frozen=True):
-    """Perceived exertion, 0 to 10 in halves."""
+    """Perceived exertion, 0 to 10 in halves; ``id`` comes back in the result."""
 
     rpe: Annotated[float, Meta(ge=0, le=10, multiple_of=0.5)]
+    id: str | None = None
 
 
 class ControlSet(Payload, frozen=True):
@@ -124,6 +129,8 @@ class ControlSet(Payload, frozen=True):
 
 
 class ControlResult(Payload, frozen=True):
+    """What became of one ``control/set`` or ``rpe/set``; ``error`` says why it was not obeyed."""
+
     id: str | None
     ok: bool
     error: str | None = None
@@ -156,6 +163,10 @@ class Topic(Struct, frozen=True):
     retain: bool
     expiry_s: int | None
     payload: type | None
+
+    def under(self, base_topic: str, runner_id: str) -> str:
+        """The whole topic of one runner."""
+        return f"{base_topic}/{runner_id}/{self.name}"
 
 
 STATUS = Topic("status", Direction.FROM_BRIDGE, 1, True, None, None)
@@ -208,12 +219,21 @@ P = TypeVar("P", bound=Payload)
 
 
 class RefusedInputError(Exception):
-    """A message from outside that is not acted on; ``str()`` says why."""
+    """A message from outside that is not acted on; ``str()`` says why, ``message_id`` is the one it came with."""
+
+    def __init__(self, why: str, message_id: str | None = None) -> None:
+        super().__init__(why)
+        self.message_id = message_id
 
 
 def decode_rpe(payload: bytes) -> float:
     """``7``, ``7.5`` or ``{"v":1,"rpe":7}``; raises RefusedInputError."""
-    return _decode(payload, RpeSet, "rpe", "rpe is a number from 0 to 10 in halves").rpe
+    return decode_rpe_set(payload).rpe
+
+
+def decode_rpe_set(payload: bytes) -> RpeSet:
+    """As decode_rpe, with the id it came with."""
+    return _decode(payload, RpeSet, "rpe", "rpe is a number from 0 to 10 in halves")
 
 
 def decode_control(payload: bytes) -> ControlSet:
@@ -225,6 +245,7 @@ def _decode(payload: bytes, into: type[P], field: str, allowed: str) -> P:
     """A JSON object, or the bare value of its one required field."""
     if len(payload) > MAX_INPUT_BYTES:
         raise RefusedInputError(f"over {MAX_INPUT_BYTES} bytes")
+    message_id = None
     try:
         text = payload.decode().strip()
         try:
@@ -232,9 +253,12 @@ def _decode(payload: bytes, into: type[P], field: str, allowed: str) -> P:
         except msgspec.DecodeError:
             value = text
         fields = value if isinstance(value, dict) else {field: value}
+        given_id = fields.get("id")
+        if isinstance(given_id, str):
+            message_id = given_id
         message = msgspec.convert(fields, into)
     except (UnicodeDecodeError, msgspec.ValidationError, RecursionError):
-        raise RefusedInputError(allowed) from None
+        raise RefusedInputError(allowed, message_id) from None
     if message.v != VERSION:
-        raise RefusedInputError(f"v is {message.v}; this bridge speaks {VERSION}")
+        raise RefusedInputError(f"v is {message.v}; this bridge speaks {VERSION}", message_id)
     return message

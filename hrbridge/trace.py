@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,8 @@ from hrbridge.errors import InputFileError, OutputError
 
 FORMAT = "hrbridge-trace"
 VERSION = 1
+# What bytes that are not a line of JSON can raise.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Header(Struct, frozen=True, kw_only=True):
@@ -123,6 +126,10 @@ class Writer:
             try:
                 self._file.write(line)
             except OSError as error:
+                # Told once: closing would only fail again.
+                with suppress(OSError):
+                    self._file.close()
+                self._file = None
                 raise OutputError(f"{self.path}: the trace is incomplete: {error.strerror}") from error
 
 
@@ -154,7 +161,7 @@ def read(path: str | Path) -> Trace:
     for number, line in enumerate(lines[1:], start=2):
         try:
             steps.append(decode(line))
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise InputFileError(f"{path}: line {number}: {error}") from None
         if len(steps) > 1 and steps[-1].at_s < steps[-2].at_s:
             raise InputFileError(f"{path}: line {number}: at_s runs back from {steps[-2].at_s} to {steps[-1].at_s}")
@@ -164,7 +171,7 @@ def read(path: str | Path) -> Trace:
 def _read_header(path: str | Path, line: bytes) -> Header:
     try:
         fields = msgspec.json.decode(line)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         fields = None
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise InputFileError(f'{path}: line 1: not a trace: expected {{"format":"{FORMAT}",...}}')

@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from hrbridge import bridge, config, timeline, trace
-from hrbridge.config import Config, Plan, SensorKind
+from hrbridge.config import Config, Plan, Protocol, SensorKind
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.control.controller import Controller
 from hrbridge.decisions import Step
-from hrbridge.errors import UsageError
+from hrbridge.errors import ConfigError, UsageError
 from hrbridge.events import Action, Speed
 from hrbridge.messages import ControlSet, RpeSet, Topic
 from hrbridge.ports import Clock, LiveSensor, Sink, Source
@@ -73,7 +74,10 @@ def overrides_for(
     """What the command line puts over a configuration, as ``table.key=value``; raises UsageError."""
     overrides = list(given)
     if plan is not None:
-        overrides.append(_override("plan.use", plan))
+        plans.load(plan)  # whose mistake a wrong name is can be told only here
+        use = str(Path(plan).absolute()) if plans.is_path(plan) else plan
+        # In place of the whole table, whose blocks belong to another plan; --set may still change a key of it.
+        overrides.insert(0, f"plan={{{_override('use', use)}}}")
     if url is not None:
         overrides.append(_override("mqtt.url", url))
     if sensor is not None:
@@ -90,33 +94,31 @@ def _override(key: str, value: str) -> str:
     return f"{key}={msgspec.json.encode(value).decode()}"  # a JSON string is a TOML string
 
 
-def session(path: Path | None, overrides: Sequence[str], *, sensor: str | None, plan: str | None) -> Session:
+def session(path: Path | None, overrides: Sequence[str], *, sensor: str | None) -> Session:
     """The session of ``hrbridge run``; without a configuration the demo, or a recording as ``replay`` takes it."""
     if path is None and sensor is not None and sensor.startswith(SensorKind.REPLAY):
-        return replay_session(Path(sensor.partition(":")[2]), None, overrides, keep_plan=plan is not None)
+        return replay_session(Path(sensor.partition(":")[2]), None, overrides)
     settings = config.load(path or demo(), overrides)
     match settings.sensor.kind:
         case SensorKind.REPLAY:
-            file = Path(settings.sensor.file)
             if not settings.sensor.file:
                 raise UsageError('[sensor] kind = "replay" needs file, or --sensor replay:FILE')
-            return replay_session(file, path, overrides, keep_plan=plan is not None)
+            # Named in the configuration, it starts where that lies; on the command line, where one stands.
+            file = Path(settings.sensor.file) if sensor or path is None else path.parent / settings.sensor.file
+            return replay_session(file, path, overrides)
         case SensorKind.SIMULATED:
             return simulated_session(path or demo(), overrides)
         case SensorKind.BLE:
-            resolved = plans.resolve(settings.plan, path.parent if path is not None else None)
-            return Session(settings, resolved, timeline.utc_now(), None, "heart-rate strap")
+            return Session(settings, _plan(settings, path), timeline.utc_now(), None, "heart-rate strap")
 
 
-def replay_session(
-    file: Path, path: Path | None, overrides: Sequence[str], *, keep_plan: bool, lenient: bool = False
-) -> Session:
+def replay_session(file: Path, path: Path | None, overrides: Sequence[str], *, lenient: bool = False) -> Session:
     """A recording or trace, and what it is to be stepped with.
 
     Without a configuration a trace brings its own, and a recording the highest
-    heart rate that was held in it for a minute. Unless ``keep_plan`` (a plan
-    was asked for by name), a trace keeps its plan and a recording that knows
-    the runner's speed is followed as the runner ran it: plan ``free``.
+    heart rate that was held in it for a minute. Unless the overrides ask for
+    a plan, a trace keeps its own and a recording that knows the runner's speed
+    is followed as the runner ran it: plan ``free``.
     """
     from hrbridge.sensors import activity_files
     from hrbridge.sensors.replay import Replay, sustained_maximum_bpm
@@ -131,15 +133,25 @@ def replay_session(
         settings = config.override(Config(runner=header.runner, control=header.control), overrides)
     else:
         settings = config.load(None, [*_assumptions(sustained_maximum_bpm(recording), overrides), *overrides])
-    if keep_plan:
-        plan = plans.resolve(settings.plan, path.parent if path is not None else None)
+    if header is not None and path is None and not settings.plan.use:
+        plan = plans.amend(header.plan, settings.plan)
+    elif any(text.strip().startswith(("plan.", "plan=")) for text in overrides):
+        plan = _plan(settings, path)
     elif header is not None:
         plan = header.plan
     elif any(isinstance(event, Speed) for event in recording.events):
         plan = plans.load("free")
     else:
-        plan = plans.resolve(settings.plan, path.parent if path is not None else None)
+        plan = _plan(settings, path)
     return Session(settings, plan, recording.started_at, Replay(recording), recording.device or "recording")
+
+
+def _plan(settings: Config, path: Path | None) -> Plan:
+    """The plan of the configuration in ``path``; raises ConfigError with its name."""
+    try:
+        return plans.resolve(settings.plan, path.parent if path is not None else None)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}" if path is not None else str(error)) from None
 
 
 def _assumptions(sustained_bpm: float | None, overrides: Sequence[str]) -> list[str]:
@@ -169,7 +181,7 @@ def simulated_session(path: Path | None, overrides: Sequence[str]) -> Session:
     else:
         settings = config.load(path, overrides)
     sensor = settings.sensor
-    plan = plans.resolve(settings.plan, path.parent if path is not None else None)
+    plan = _plan(settings, path)
     source = Simulated(sensor.runner, sensor.seed, sensor.faults)
     return Session(settings, plan, None, source, f"simulated runner {sensor.runner}")
 
@@ -211,6 +223,7 @@ async def coach(
     Returns the sum of the last session. Raises ConfigError, SensorError,
     OutputError, and BrokerError where the embedded broker cannot start.
     """
+    _admit(session.config)
     clock = timeline.MonotonicClock()
     wishes: asyncio.Queue[Action | float] = asyncio.Queue(MAX_WISHES)
     interrupted = _interruption()
@@ -235,6 +248,19 @@ async def coach(
             if once or session.source is not None or interrupted.done():
                 return tally.summary(writer.sha256)
             number += 1
+
+
+def _admit(settings: Config) -> None:
+    """Say which given keys have no effect in this version."""
+    given = {
+        "[sensor] fallback_address": settings.sensor.fallback_address,
+        "[sensor] speed_address": settings.sensor.speed_address,
+        "[mqtt] home_assistant_discovery": settings.mqtt.home_assistant_discovery,
+        "[journal] path": settings.journal.path,
+    }
+    for key, value in given.items():
+        if value:
+            log.warning("%s has no effect yet in this version", key)
 
 
 async def _run(
@@ -297,6 +323,7 @@ async def _connect(
         port = url.partition(":")[2]
         broker = await stack.enter_async_context(EmbeddedBroker(int(port) if port else DEFAULT_PORT))
         url = broker.url
+        settings = replace(settings, protocol=Protocol.V311)  # amqtt knows no other
         log.info("MQTT broker inside hrbridge: %s", url)
     runner = session.config.runner
     return await stack.enter_async_context(MqttSink(settings, runner, clock, wishes, sensor=session.sensor, url=url))
@@ -317,9 +344,9 @@ def first_difference(path: Path) -> tuple[tuple[Step, Step] | None, int, int]:
     return None, len(recorded.steps), recorded.dropped_lines
 
 
-def in_words(settings: Config, directory: Path) -> str:
-    """What a configuration amounts to; raises ConfigError where its parts do not fit."""
-    plan = plans.resolve(settings.plan, directory)
+def in_words(settings: Config, path: Path) -> str:
+    """What the configuration in ``path`` amounts to; raises ConfigError where its parts do not fit."""
+    plan = _plan(settings, path)
     runner = settings.runner
     ceiling = ceiling_bpm(runner, plan, settings.control)
     return (

@@ -156,16 +156,7 @@ class FakeBluez:
         """Come (back) onto the bus, knowing no device."""
         self._bus = await MessageBus(bus_address=self._address, bus_type=BusType.SYSTEM).connect()
         self._bus.add_message_handler(self._on_message)
-        await self._bus.call(
-            Message(
-                destination="org.freedesktop.DBus",
-                path="/org/freedesktop/DBus",
-                interface="org.freedesktop.DBus",
-                member="AddMatch",
-                signature="s",
-                body=["type='signal',interface='org.freedesktop.DBus',member='NameOwnerChanged'"],
-            )
-        )
+        await self._ask_bus("AddMatch", "type='signal',interface='org.freedesktop.DBus',member='NameOwnerChanged'")
         await self._bus.request_name("org.bluez")
         self.plug_in()
 
@@ -197,11 +188,12 @@ class FakeBluez:
     # what happens in the air
 
     async def notify(self, strap: Strap, *packets: str, short: int = 0x2A37) -> None:
-        """The strap sends packets, written in hex; paced, because dbus-fast gives a full socket up for dead."""
+        """The strap sends packets, written in hex; paced: dbus-fast gives a full socket up for dead."""
         char = strap.char(short)
         for packet in packets:
             for _session in self._sessions.get(char.path, ()) if self.connected(strap) else ():
-                await self._set(char.path, CHARACTERISTIC, Value=Variant("ay", bytes.fromhex(packet)))
+                self._set(char.path, CHARACTERISTIC, Value=Variant("ay", bytes.fromhex(packet)))
+                await self._ask_bus("GetId")  # the answer comes when the bus has taken the packet
 
     def drop(self, strap: Strap) -> None:
         """The link is lost; the strap may advertise again."""
@@ -335,13 +327,13 @@ class FakeBluez:
         if interfaces is not None:
             self._signal("/", OBJECTS, "InterfacesRemoved", "oas", [path, list(interfaces)])
 
-    def _set(self, path: str, interface: str, **properties: Variant) -> asyncio.Future[None]:
+    def _set(self, path: str, interface: str, **properties: Variant) -> None:
         self._objects[path][interface].update(properties)
-        return self._signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, properties, []])
+        self._signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, properties, []])
 
-    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> asyncio.Future[None]:
+    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
         self._news.set()
-        return self._bus.send(
+        self._bus.send(
             Message(
                 message_type=MessageType.SIGNAL,
                 path=path,
@@ -349,6 +341,18 @@ class FakeBluez:
                 member=member,
                 signature=signature,
                 body=body,
+            )
+        )
+
+    async def _ask_bus(self, member: str, *arguments: str) -> None:
+        await self._bus.call(
+            Message(
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+                interface="org.freedesktop.DBus",
+                member=member,
+                signature="s" * len(arguments),
+                body=list(arguments),
             )
         )
 

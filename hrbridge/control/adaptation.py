@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from hrbridge.config import Control, Plan, Purpose, Runner
 from hrbridge.control import words
-from hrbridge.control.plan import Stretch
+from hrbridge.control.plan import Stretch, is_free
 from hrbridge.control.recovery import HeartRateHistory, Recovery, WalkingBase
 from hrbridge.decisions import CueKind, Phase, Reason
 
@@ -209,6 +209,7 @@ class Adaptive(Fixed):
     def __init__(self, runner: Runner, plan: Plan, settings: Control, history: HeartRateHistory) -> None:
         super().__init__(runner, plan, settings, history)
         self._rpe_target = plan.rpe_target
+        self._free = is_free(plan)
         # What holds now, against the plan: runs as a share, walks in seconds more.
         self._run_share = 1.0
         self._walk_extra_s = 0.0
@@ -311,14 +312,14 @@ class Adaptive(Fixed):
     def _during_walk(self, now: Now, walk: Recovery) -> Iterator[Move]:
         hr_bpm = now.heart_rate_bpm
         if not now.judge or hr_bpm is None:
-            if now.ends_s is None and now.clock_drives and self._planned_s > 0:
+            if now.ends_s is None and now.clock_drives and not self._free:
                 yield Move(CueKind.COUNTDOWN, Reason.NO_SIGNAL, for_s=EARLY_NOTICE_S)
             return
         margin_bpm = walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm)
         if self._ease_walk_helps(now, walk, margin_bpm):
             self._eased = True
             yield Move(CueKind.EASE_WALK, Reason.NOT_RECOVERED, "Slower walk.")
-        if self._planned_s == 0:
+        if self._free:
             if walk.recovered and not self._said_ready:
                 self._said_ready = True
                 yield Move(CueKind.RUN, Reason.RECOVERED, f"Recovered, {round(hr_bpm)}. Run when you like.")
@@ -458,14 +459,14 @@ class Adaptive(Fixed):
             yield Move(CueKind.TIP, Reason.HEART_RATE_CEILING, "Jog slower.")
 
     def _end_walk(self, stretch: Stretch, now: Now, walk: Recovery, hr_bpm: float) -> Iterator[Move]:
-        if 0 < self._planned_s < JUDGED_FROM_PLANNED_S:
+        if not self._free and self._planned_s < JUDGED_FROM_PLANNED_S:
             yield from self._follow_trend(stretch, now, hr_bpm)
             return
         if now.elapsed_s < EASE_WALK_FROM_S:
             return
         met = walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm) >= 0
-        capped = self._planned_s > 0 and self._at_cap(now) and not met
-        failed = self._own_extension_s > 0 or capped or (self._planned_s == 0 and not met)
+        capped = not self._free and self._at_cap(now) and not met
+        failed = self._own_extension_s > 0 or capped or (self._free and not met)
         if failed:
             self._good_in_row = 0
             self._failed_in_row += 1
@@ -490,7 +491,7 @@ class Adaptive(Fixed):
             if self._caps_in_row >= CAPS_TO_EASY_FINISH:
                 yield Move(CueKind.COOLDOWN, Reason.EASY_FINISH)
             return
-        longer = self._lengthen(self._own_extension_s if self._planned_s > 0 else EXTENSION_S)
+        longer = self._lengthen(EXTENSION_S if self._free else self._own_extension_s)
         shorter = self._shorten(stretch)
         if longer or shorter:
             self._rung += 1
@@ -570,7 +571,7 @@ class Adaptive(Fixed):
             walk_s = stretch.cycle_walk_s + self._walk_extra_s
         if reason is Reason.RESTORED:
             say = f"Good recovery. Run {words.duration(run_s)}, walk {words.duration(walk_s)}."
-        elif self._planned_s == 0:
+        elif self._free:
             run_s, walk_s = 5 * round(run_s / 5), 5 * round(walk_s / 5)
             say = f"Next time: run {words.duration(run_s)}, walk {words.duration(walk_s)}."
         elif run_s > 0 and walk_s > 0:
@@ -612,7 +613,7 @@ class Adaptive(Fixed):
         if by_s <= 0 or not self._lengthen(by_s):
             return None
         self._rpe_extra_s += by_s
-        if self.walk is None or now.remaining_s < RPE_EXTEND_BEFORE_END_S or self._planned_s == 0:
+        if self.walk is None or now.remaining_s < RPE_EXTEND_BEFORE_END_S or self._free:
             return False
         by_s = min(by_s, walk_cap_s(self._planned_s) - now.length_s)
         if by_s < 1:

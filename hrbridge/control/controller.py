@@ -488,7 +488,7 @@ class Controller:
         stretch = self._next_from_cursor()
         while stretch is not None and stretch.phase is not Phase.WALK:
             passed, stretch = stretch, self._next_from_cursor()
-            if stretch is not None and stretch.repeat != passed.repeat:
+            if stretch is not None and stretch.phase is not Phase.WALK and stretch.repeat != passed.repeat:
                 # A plan without walks: one minute of walking is put in.
                 stretch = replace(passed, phase=Phase.WALK, planned_s=60.0, planned_m=None)
         self._enter_stretch(stretch, because)

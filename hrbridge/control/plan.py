@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from hrbridge import config
 from hrbridge.config import Block, Plan, PlanTable, SegmentKind
@@ -25,6 +24,10 @@ FINISHER_S_PER_MILE = 45.0
 FINISHER_WITHOUT_DISTANCE_S = 120.0
 # A last run shorter than this is not worth starting.
 MIN_RUN_S = 20.0
+
+USUAL = "easy-4-1"
+# A session has one end: whoever gives another replaces the plan's own.
+ENDS: dict[str, Any] = dict.fromkeys(("total_s", "repeats", "distance_m"))
 
 PHASE_OF = {SegmentKind.RUN: Phase.RUN, SegmentKind.SURGE: Phase.SURGE, SegmentKind.WALK: Phase.WALK}
 
@@ -43,7 +46,7 @@ def names() -> list[str]:
 def load(name_or_path: str | Path) -> Plan:
     """A shipped plan by name, or a plan file by path; raises ConfigError."""
     text = str(name_or_path)
-    if "/" in text or text.endswith(".toml"):
+    if is_path(text):
         path = Path(text)
     else:
         path = folder() / f"{text}.toml"
@@ -52,23 +55,34 @@ def load(name_or_path: str | Path) -> Plan:
     return _checked(config.convert(config.read_toml(path), Plan, str(path)), str(path))
 
 
-def resolve(table: PlanTable, directory: Path | None = None) -> Plan:
-    """The plan of a ``[plan]`` table: the one named in ``use``, with every other key given there put in its place.
+def is_path(name_or_path: str) -> bool:
+    """Whether this names a plan file rather than a shipped plan."""
+    return "/" in name_or_path or name_or_path.endswith(".toml")
 
-    A relative path in ``use`` starts at ``directory``. Raises ConfigError.
+
+def resolve(table: PlanTable, directory: Path | None = None) -> Plan:
+    """The plan of a ``[plan]`` table: the one named in ``use``, with every other key given there in place of its own.
+
+    Without ``use`` the blocks given there, or else the usual plan. A relative
+    path in ``use`` starts at ``directory``. Raises ConfigError.
     """
-    given: dict[str, Any] = {
-        field.name: value for field in fields(Plan) if (value := getattr(table, field.name)) != field.default
-    }
-    if not table.use:
-        return _checked(Plan(**given), "[plan]")
-    named = table.use
-    if directory is not None and ("/" in named or named.endswith(".toml")):
+    if not table.use and table.block is not None:
+        return _checked(Plan(**table.given), "[plan]")
+    named = table.use or USUAL
+    if directory is not None and is_path(named):
         named = str(directory / named)
-    plan = load(named)
-    ends: Mapping[str, None] = dict.fromkeys(("total_s", "repeats", "distance_m"))
-    if given.keys() & ends.keys():
-        plan = replace(plan, **ends)
+    try:
+        plan = load(named)
+    except ConfigError as error:
+        raise ConfigError(f"[plan] use: {error}") from None
+    return amend(plan, table)
+
+
+def amend(plan: Plan, table: PlanTable) -> Plan:
+    """``plan`` with the keys of a ``[plan]`` table put in place of its own; raises ConfigError."""
+    given = table.given
+    if given.keys() & ENDS.keys():
+        given = {**ENDS, **given}
     return _checked(replace(plan, **given), "[plan]")
 
 
@@ -255,7 +269,7 @@ def _cycle(block: Block) -> str:
 
 def _how_long(plan: Plan) -> str:
     if plan.total_s is not None:
-        return f"{plan.total_s / 60:.3g} min"
+        return f"{round(plan.total_s / 60, 1):g} min"
     if plan.repeats is not None:
         return f"{plan.repeats} times"
     if plan.distance_m is not None:

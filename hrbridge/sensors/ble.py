@@ -56,6 +56,9 @@ PACKETS_KEPT = 64
 NO_READING_BPM = (0, 255)
 MALFORMED_IN_A_ROW = 10
 ABANDON_S = 1.0  # for a cancelled call to end; it has no more to do than to hang up
+# A strap that drops every 15 s and is asked back after ever longer pauses is heard less and less: once it gives heart
+# rate the next pause is at most 2 s (measured over seven drops: gaps of 3 s growing to 12 s and more without this).
+FAILURES_OF_A_LIVE_STRAP = 2
 # How much stronger than all others an unnamed strap must be heard to be the runner's own, and how often.
 OWN_STRAP_LEAD_DB = 10
 OWN_STRAP_ADVERTISEMENTS = 3
@@ -77,9 +80,7 @@ class Timings(Struct, frozen=True, kw_only=True):
     battery_every_s: float = 600.0
     disconnect_s: float = 4.0  # a live link takes 1.8 to 2.7 s, one whose bluetoothd was replaced never answers
     retry_first_s: float = 0.5
-    radio_retry_max_s: float = (
-        5.0  # no adapter, no bluetoothd: asking costs nothing, but may start bluetoothd each time
-    )
+    radio_retry_max_s: float = 5.0  # no adapter, no bluetoothd: asking is cheap, but may start bluetoothd each time
     strap_retry_max_s: float = 30.0  # a strap that refuses again and again
     settled_s: float = 30.0  # of heart rate, and earlier failures are forgotten; Polar H7 was seen to drop at 30 s
 
@@ -269,7 +270,7 @@ class BleSensor:
                 chars = client.services.characteristics.values()
             measurement = next((char for char in chars if char.uuid == HEART_RATE_MEASUREMENT), None)
             if measurement is None:
-                return self._refuse(strap)
+                raise self._no_heart_rate(strap)
             await bounded(
                 f"subscribe to {_called(strap)}", client.start_notify(measurement, arrived), timings.subscribe_s
             )
@@ -278,23 +279,25 @@ class BleSensor:
             async with asyncio.TaskGroup() as group:
                 battery = group.create_task(self._watch_battery(client, heard), name="battery")
                 try:
-                    return await self._pass_on(strap, packets, heard)
+                    why = await self._pass_on(strap, packets, heard)
                 finally:
                     battery.cancel()
+            if not heard.is_set():
+                raise Trouble(f"{_called(strap)}: connected, then {why}: is it worn, and wet?")
+            return why
         finally:
             await self._disconnect(client)
 
-    def _refuse(self, strap: BLEDevice) -> str:
+    def _no_heart_rate(self, strap: BLEDevice) -> SensorError:
         """A device without heart rate: an error if it was asked for, else left aside from now on."""
-        if self._mine:
-            return f"{_called(strap)} shows no heart rate at the moment"
-        if self._address or self._name:
-            raise SensorError(
+        if (self._address or self._name) and self._mine is None:
+            return SensorError(
                 f"{_called(strap)} measures no heart rate; on a watch switch on heart-rate broadcast, "
                 "else correct [sensor] address or name (hrbridge scan lists the straps)"
             )
-        self._without_heart_rate.add(strap.address)
-        return f"{_called(strap)} announces heart rate and has none"
+        if self._mine is None:
+            self._without_heart_rate.add(strap.address)
+        return Trouble(f"{_called(strap)} shows no heart rate")
 
     async def _pass_on(
         self, strap: BLEDevice, packets: asyncio.Queue[tuple[float, bytes] | None], heard: asyncio.Event
@@ -329,6 +332,7 @@ class BleSensor:
                 continue
             malformed, sensible_s, self._restarted_for_garbage = 0, at_s, False
             if not heard.is_set():
+                self._failures = min(self._failures, FAILURES_OF_A_LIVE_STRAP)
                 log.info("%s: heart rate arrives", _called(strap))
                 self._told = ""
                 heard.set()

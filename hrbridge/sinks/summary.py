@@ -94,15 +94,28 @@ class Tally:
         )
         self._walk.clear()
 
+    @property
+    def elapsed_s(self) -> float:
+        """Of the session, pauses included."""
+        return round(sum(self._seconds.values()), 3)
+
+    @property
+    def run_s(self) -> float:
+        return round(sum(self._seconds[phase] for phase in RUNNING), 3)
+
+    @property
+    def walk_s(self) -> float:
+        return round(self._seconds[Phase.WALK], 3)
+
     def summary(self, trace_sha256: str) -> Summary:
         """The sum so far; a walk that is still going on counts as it stands."""
         if self._walk:
             self._close(self._walk[-1].at_s)
         return Summary(
             steps=self._steps,
-            elapsed_s=round(sum(self._seconds.values()), 3),
-            run_s=round(sum(self._seconds[phase] for phase in RUNNING), 3),
-            walk_s=round(self._seconds[Phase.WALK], 3),
+            elapsed_s=self.elapsed_s,
+            run_s=self.run_s,
+            walk_s=self.walk_s,
             cues=dict(sorted(self._cues.items())),
             reasons=dict(sorted(self._reasons.items())),
             walks=self._walks,

@@ -162,7 +162,8 @@ def test_the_same_seed_is_the_same_run():
 
 
 def test_another_seed_is_another_run():
-    assert bpm(coached(simulated(seed=7))) != bpm(coached(simulated(seed=8)))
+    standing = [samples(coached(simulated(seed=seed, max_s=60.0), [])) for seed in (7, 8)]
+    assert [s.heart_rate_bpm for s in standing[0]] != [s.heart_rate_bpm for s in standing[1]]
 
 
 # Obedience
@@ -208,6 +209,12 @@ def test_an_eased_walk_is_slower():
     assert mean_speed_m_s(events, 70, 120) < 0.9 * mean_speed_m_s(events, 10, 60)
 
 
+def test_the_last_cue_wins_however_slow_the_first():
+    for seed in range(20):
+        events = coached(simulated(seed=seed), [(0, CueKind.WARMUP), (20, R), (21, W), (40, CueKind.FINISH)])
+        assert not runs(events, 30, 40)
+
+
 def test_advice_for_a_run_that_is_over_changes_nothing():
     events = coached(simulated(), [(0, R), (60, W), (61, CueKind.EASE_RUN), (120, CueKind.FINISH)])
     assert mean_speed_m_s(events, 70, 120) == pytest.approx(1.5, rel=0.02)
@@ -226,11 +233,12 @@ def test_the_cool_down_is_an_easy_walk():
 
 
 def test_who_misses_the_words_sees_the_phase():
-    shown = [(10, Phase.RUN), (70, Phase.WALK), (130, Phase.FINISHED)]
+    shown = [(10, Phase.RUN), (70, Phase.WALK), (130, Phase.PAUSED), (150, Phase.FINISHED)]
     events = coached(simulated(), [], shown)
     assert runs(events, 16, 71)
     assert not runs(events, 76, 131)
-    assert events[-1].at_s < 140
+    assert mean_speed_m_s(events, 140, 150) == 0
+    assert events[-1].at_s < 160
 
 
 def test_before_the_start_the_runner_stands():
@@ -251,12 +259,26 @@ def test_who_half_obeys_can_be_told_again():
     assert len(set(walked)) == 2
 
 
-def test_with_a_rhythm_of_their_own_runners_mind_only_start_and_finish():
-    events = coached(simulated(own_rhythm_s=(100, 50)), [(0, R), (120, R), (200, W), (400, CueKind.FINISH)])
+def test_with_a_rhythm_of_their_own_runners_mind_no_run_or_walk():
+    events = coached(simulated(own_rhythm_s=(100, 50)), [(5, R), (120, R), (200, W), (300, CueKind.FINISH)])
     assert runs(events, 10, 100)
     assert not runs(events, 101, 150)
     assert runs(events, 151, 250)
-    assert events[-1].at_s < 410
+
+
+def test_with_a_rhythm_of_their_own_runners_mind_start_pause_and_finish():
+    said = [(5, R), (40, CueKind.PAUSE), (80, CueKind.FINISH)]
+    events = coached(simulated(own_rhythm_s=(100, 50)), said)
+    assert mean_speed_m_s(events, 0, 5) == 0
+    assert mean_speed_m_s(events, 50, 80) == 0
+    assert events[-1].at_s < 90
+
+
+def test_with_a_rhythm_of_their_own_runners_take_advice_on_pace():
+    said = [(0, R), (50, CueKind.EASE_RUN), (280, CueKind.FINISH)]
+    events = coached(simulated(own_rhythm_s=(100, 50)), said)
+    assert mean_speed_m_s(events, 60, 100) == pytest.approx(0.92 * mean_speed_m_s(events, 10, 50), rel=0.02)
+    assert mean_speed_m_s(events, 160, 250) == pytest.approx(mean_speed_m_s(events, 10, 50), rel=0.02)
 
 
 def test_speeds_can_be_chosen():
@@ -321,6 +343,11 @@ def test_before_a_fault_the_run_is_as_without_it(name):
     assert between(faulty(name), 0, 200) == between(clean(), 0, 200)
 
 
+@pytest.mark.parametrize("name", ["spike", "dry_start", "stuck_high", "wrong_strap"])
+def test_the_same_seed_is_the_same_fault(name):
+    assert faulty(name) == coached(simulated(faults=[f"{name}@200+150"]))
+
+
 @pytest.mark.parametrize(
     "name",
     ["dropout", "zero", "frozen", "spike", "cadence_lock", "dry_start", "stuck_high", "contact_off", "wrong_strap"],
@@ -351,6 +378,11 @@ def test_frozen_repeats_the_last_value_without_beats():
     events = faulty("frozen")
     sent = samples(between(events, 200, 350))
     assert {(sample.heart_rate_bpm, sample.rr_s) for sample in sent} == {(bpm(events, 199, 200)[0], ())}
+
+
+def test_a_strap_frozen_from_the_start_shows_one_value():
+    events = coached(simulated(faults=["frozen@0"], max_s=60.0), [(0, R)])
+    assert set(bpm(events)) == set(bpm(clean(), 0, 1))
 
 
 def test_spikes_are_short_and_20_to_60_too_high():
@@ -439,7 +471,9 @@ def test_who_ignores_run_walks_on():
 
 
 def test_who_ignores_run_at_the_start_walks():
-    assert not runs(coached(simulated(faults=["ignore_run@0"]), [(0, R), (100, CueKind.FINISH)]), 6, 100)
+    events = coached(simulated(faults=["ignore_run@0"]), [(0, R), (100, CueKind.FINISH)])
+    assert mean_speed_m_s(events, 10, 100) == pytest.approx(1.5, rel=0.02)
+    assert not runs(events, 6, 100)
 
 
 def test_a_hill_is_told_and_felt():
@@ -529,7 +563,9 @@ def test_a_misspelt_runner_is_answered_with_those_there_are():
 
 
 def test_the_coach_can_know_a_named_runner():
+    novice = simulated("novice")
     assert named_runner("novice") == (50, 173, 75)
+    assert (novice.max_heart_rate_bpm, novice.resting_heart_rate_bpm) == (173, 75)
 
 
 def test_an_unknown_runner_is_refused_by_name():

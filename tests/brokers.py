@@ -1,0 +1,99 @@
+"""Real MQTT brokers for the tests: a mosquitto of one's own on a free port of the loopback."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Self
+
+_PR_SET_PDEATHSIG = 1
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """One mosquitto process, opened with ``with``; may be killed and started again on its port.
+
+    ``options`` are lines of its configuration file that belong to the one
+    listener, ``anonymous`` whether it lets in whoever comes.
+    """
+
+    def __init__(
+        self,
+        needs_tool: Callable[[str], str],
+        folder: Path,
+        options: Iterable[str] = (),
+        *,
+        anonymous: bool = True,
+        scheme: str = "mqtt",
+    ) -> None:
+        self.port = free_port()
+        self.url = f"{scheme}://localhost:{self.port}"
+        self._program = needs_tool("mosquitto")
+        self._config = folder / f"mosquitto-{self.port}.conf"
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"allow_anonymous {str(anonymous).lower()}",
+            "set_tcp_nodelay true",
+            "user root",  # only where the tests run as root: it then keeps the right to read the files of a test
+            *options,
+        ]
+        self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Returns when it listens."""
+        self._process = subprocess.Popen(
+            [self._program, "-c", str(self._config)], stderr=subprocess.PIPE, text=True, preexec_fn=_die_with_parent
+        )
+        assert self._process.stderr is not None
+        said = []
+        for line in self._process.stderr:
+            said.append(line)
+            if " running" in line:
+                return
+        raise RuntimeError("mosquitto did not start: " + "".join(said))
+
+    def kill(self) -> None:
+        """As a power cut would: no good-bye to anyone, nothing kept."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """As a network that swallows everything would: connections stay open and nothing comes back."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        assert process is not None
+        assert process.stderr is not None
+        process.send_signal(number)
+        process.wait(timeout=5)
+        process.stderr.close()
+
+
+def _die_with_parent() -> None:
+    """So that a test run that is killed leaves no broker behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
