@@ -182,7 +182,10 @@ def simulated_session(path: Path | None, overrides: Sequence[str]) -> Session:
         settings = config.load(path, overrides)
     sensor = settings.sensor
     plan = _plan(settings, path)
-    source = Simulated(sensor.runner, sensor.seed, sensor.faults)
+    if plans.is_free(plan):  # nobody tells this runner when to run
+        source = Simulated(sensor.runner, sensor.seed, sensor.faults, own_rhythm_s=(240, 60), max_s=1800)
+    else:
+        source = Simulated(sensor.runner, sensor.seed, sensor.faults)
     return Session(settings, plan, None, source, f"simulated runner {sensor.runner}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrbridge.errors import SensorError
@@ -64,6 +64,7 @@ happenings = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(happenings)
 def test_ticks_are_sorted_in_and_nothing_else_changes(events: list[Event]) -> None:
     events = sorted(events, key=order)
