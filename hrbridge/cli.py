@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from hrbridge import __version__
-from hrbridge.errors import HrbridgeError, UsageError
+from hrbridge.errors import HrbridgeError, OutputError, UsageError
 from hrbridge.events import Action
 
 app = typer.Typer(
@@ -241,6 +241,7 @@ def main() -> None:
     """The console script: every error is one line, and its kind decides the exit code."""
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):  # a group of commands without one
@@ -251,15 +252,17 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         code = 0
     except HrbridgeError as error:
-        code = _fail(str(error), error.exit_code)
+        left = isinstance(error.__cause__, BrokenPipeError)  # whoever read our output: no complaint
+        code = 0 if left else _fail(str(error), error.exit_code)
     except BaseExceptionGroup as group:
         ours = _ours(group)
         if ours is None:
             raise
         code = _fail(str(ours), ours.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left: no complaint
-        code = 0
+    except SystemExit:
+        code = 0  # what Typer makes of a broken pipe
+    except OSError as error:
+        code = _fail(f"standard output: {error.strerror}", OutputError.exit_code)
     except Exception as error:
         # Ours to mend: one line for the user, the whole story for whoever mends it.
         if os.environ.get("HRBRIDGE_DEBUG"):

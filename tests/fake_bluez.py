@@ -276,7 +276,7 @@ class FakeBluez:
         self._set(strap.path, DEVICE, Connected=Variant("b", True))
         if not any(path.startswith(strap.path + "/") for path in self._objects):
             self._show_services(strap)
-        uuids = Variant("as", list(strap.services))
+        uuids = Variant("as", [*strap.advertised, *strap.services])
         self._set(strap.path, DEVICE, UUIDs=uuids, ServicesResolved=Variant("b", True))
 
     def _show_services(self, strap: Strap) -> None:

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Container, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from statistics import median
 from typing import Any, Self, TypeVar
 
@@ -181,9 +181,7 @@ class BleSensor:
                 self._perhaps_connected = False  # if it does not work scan next time: what Bleak remembers may be stale
                 log.info("%s is still connected: taking it over", _called(device))
                 return device
-        found = await self._scan(
-            [device for device in connected if self._may_be_mine(device, device.name, (HEART_RATE_SERVICE,))]
-        )
+        found = await self._scan([device for device in connected if self._may_be_mine(device, device.name)])
         self._perhaps_connected = found is None
         return found
 
@@ -201,7 +199,7 @@ class BleSensor:
                 certain.append(device)
                 heard_mine.set()
                 heard_candidate.set()
-            elif self._may_be_mine(device, data.local_name or device.name, data.service_uuids):
+            elif self._may_be_mine(device, data.local_name or device.name):
                 if device.address not in candidates:
                     log.info("heard %s, %d dBm", _called(device), data.rssi)
                     candidates[device.address] = Candidate(device, [])
@@ -237,15 +235,13 @@ class BleSensor:
         address = self._mine.address if self._mine else self._address
         return device.address.upper() == address.upper()
 
-    def _may_be_mine(self, device: BLEDevice, name: str | None, services: Container[str]) -> bool:
+    def _may_be_mine(self, device: BLEDevice, name: str | None) -> bool:
         """Whether a device whose address is not the right one is a candidate."""
         if self._address or device.address in self._without_heart_rate:
             return False
         if self._mine:
             return name == self._mine.name and _changes_address(device) and _changes_address(self._mine)
-        if self._name:
-            return (name or "").casefold().startswith(self._name)
-        return HEART_RATE_SERVICE in services
+        return (name or "").casefold().startswith(self._name)
 
     def _wanted(self) -> str:
         if self._mine:

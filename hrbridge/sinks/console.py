@@ -7,20 +7,24 @@ from typing import TextIO
 import msgspec
 
 from hrbridge.decisions import Cue, Step, Trust
+from hrbridge.errors import OutputError
 from hrbridge.sinks.summary import Summary, Walk
 
 
 class Console:
-    """A sink that prints the cues as they would be heard."""
+    """A sink that prints the cues as they would be heard; raises OutputError when nobody can read them."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def take(self, step: Step) -> None:
-        for cue in step.cues:
-            print(cue_line(step, cue), file=self._out, flush=True)
-        if step.refused is not None:
-            print(f"{clock(step.at_s)}  not done: {step.refused}", file=self._out, flush=True)
+        try:
+            for cue in step.cues:
+                print(cue_line(step, cue), file=self._out, flush=True)
+            if step.refused is not None:
+                print(f"{clock(step.at_s)}  not done: {step.refused}", file=self._out, flush=True)
+        except OSError as error:
+            raise OutputError(f"standard output: {error.strerror}") from error
 
 
 def cue_line(step: Step, cue: Cue) -> str:
@@ -87,7 +91,7 @@ def _flat(value: object, name: str = "") -> dict[str, object]:
     """Nested fields by their dotted names."""
     if isinstance(value, dict):
         return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{name}.{key}".lstrip(".")).items()}
-    if isinstance(value, list) and name == "cues":
+    if isinstance(value, tuple) and name == "cues":
         return {k: v for number, inner in enumerate(value) for k, v in _flat(inner, f"{name}.{number}").items()}
     return {name: value}
 

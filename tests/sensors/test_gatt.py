@@ -213,7 +213,7 @@ def test_a_record_split_over_two_packets_is_joined():
 
 def test_a_joined_record_does_not_colour_the_next():
     record = TreadmillRecord()
-    record.add(decode_treadmill_data(bytes.fromhex("0500 1400")))
+    record.add(decode_treadmill_data(bytes.fromhex("0500 140000")))
     record.add(decode_treadmill_data(bytes.fromhex("0000 e803")))
     assert record.add(decode_treadmill_data(bytes.fromhex("0000 e803"))) == TreadmillData(
         speed_m_s=pytest.approx(10 / 3.6)
