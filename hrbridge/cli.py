@@ -240,7 +240,7 @@ def _log_to_stderr(level: int) -> None:
 def main() -> None:
     """The console script: every error is one line, and its kind decides the exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="hrbridge", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         message = error.format_message()

@@ -12,6 +12,10 @@ import pytest
 IN_CI = os.environ.get("CI") == "true"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--bless", action="store_true", help="simulate the golden runs anew (see tests/test_golden.py)")
+
+
 @pytest.fixture(scope="session")
 def traces() -> Path:
     """The folder of real recordings; they are not ours to publish, so it is named by HRBRIDGE_TRACES."""

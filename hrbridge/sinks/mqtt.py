@@ -345,7 +345,9 @@ class MqttSink:
                 raise result
 
     async def _greet(self, client: aiomqtt.Client) -> None:
-        """Who we are and where the run stands, before anything else."""
+        """Who we are and where the run stands; whoever hears "online" is heard already."""
+        for topic in (messages.RPE_SET, messages.CONTROL_SET, messages.CLIENT_STATUS):
+            await client.subscribe(f"{self._base}/{topic.name}", qos=topic.qos)
         await self._send(client, Outgoing(messages.STATUS, "online"))
         if self._info is not None:
             await self._send(client, _outgoing(messages.INFO, self._info))
@@ -353,8 +355,6 @@ class MqttSink:
         if self._state is not None:
             await self._send(client, _outgoing(messages.STATE, self._state))
             self._state_waits = False
-        for topic in (messages.RPE_SET, messages.CONTROL_SET, messages.CLIENT_STATUS):
-            await client.subscribe(f"{self._base}/{topic.name}", qos=topic.qos)
 
     async def _publish(self, client: aiomqtt.Client) -> None:
         while True:

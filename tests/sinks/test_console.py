@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 
 import pytest
 from msgspec.structs import replace
 
 from hrbridge.decisions import Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
+from hrbridge.errors import OutputError
 from hrbridge.events import Action, Command, Sample
 from hrbridge.sinks.console import Console, clock, cue_line, difference_lines, summary_lines, walk_table
 from hrbridge.sinks.summary import Summary, Walk
@@ -90,6 +92,15 @@ def test_every_line_goes_out_at_once() -> None:
     pipe = Pipe()
     Console(pipe).take(STEP)
     assert pipe.flushed == 1
+
+
+def test_a_console_that_cannot_be_written_is_an_output_that_is_lost() -> None:
+    class FullDisk(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"^standard output: No space left on device$"):
+        Console(FullDisk()).take(STEP)
 
 
 @pytest.mark.parametrize(
