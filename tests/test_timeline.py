@@ -37,6 +37,11 @@ def test_at_the_same_time_the_sensor_comes_first_then_the_runner_then_the_second
     assert merged == [Sample(1, 120), Speed(1, 2.5), Command(1, Action.WALK), Rpe(1, 5), Tick(1)]
 
 
+def test_that_order_can_be_sorted_by() -> None:
+    in_order = [Sample(1, 120), Command(1, Action.WALK), Tick(1), Sample(1.5, 121)]
+    assert sorted(reversed(in_order), key=order) == in_order
+
+
 def test_every_whole_second_ticks_once() -> None:
     merged = list(merge([Sample(0, 120), Sample(3.5, 121)]))
     assert merged == [Sample(0, 120), Tick(1), Tick(2), Tick(3), Sample(3.5, 121)]

@@ -273,17 +273,24 @@ def test_a_full_disk_is_told() -> None:
 
 
 @full_disk
+def test_a_full_disk_is_told_even_when_nearly_nothing_was_written() -> None:
+    with pytest.raises(OutputError, match="the trace is incomplete: No space left on device"):
+        trace.write(FULL, HEADER, [])
+
+
+@full_disk
 def test_a_full_disk_is_told_while_the_run_goes_on() -> None:
     with trace.Writer(FULL, HEADER) as writer, pytest.raises(OutputError, match="incomplete"):
         take_until_it_fails(writer, STEPS * 100)
 
 
 @full_disk
-def test_what_was_told_is_not_told_again_at_the_end() -> None:
+def test_what_was_told_is_not_told_again() -> None:
     writer = trace.Writer(FULL, HEADER)
     with pytest.raises(OutputError):
         take_until_it_fails(writer, STEPS * 100)
-    writer.close()  # would raise
+    take_until_it_fails(writer, STEPS * 100)
+    writer.close()
 
 
 def take_until_it_fails(writer: trace.Writer, steps: list[Step]) -> None:

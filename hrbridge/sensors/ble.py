@@ -261,7 +261,8 @@ class BleSensor:
 
         client = BleakClient(strap, lambda _client: _put(packets, None), timeout=timings.connect_s)
         try:
-            await bounded(f"connect to {_called(strap)}", client.connect(), timings.connect_s + 1)
+            # Bleak keeps the limit itself and then hangs up; ours is for when that hangs.
+            await bounded(f"connect to {_called(strap)}", client.connect(), timings.connect_s + timings.disconnect_s)
             with _translated(f"connect to {_called(strap)}"):  # the link may be gone again
                 chars = client.services.characteristics.values()
             measurement = next((char for char in chars if char.uuid == HEART_RATE_MEASUREMENT), None)

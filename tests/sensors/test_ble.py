@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from bleak.backends.device import BLEDevice
 from fake_bluez import Char, FakeBluez, Strap, private_bus, uuid
 from msgspec.structs import replace
 
 from hrbridge.config import Sensor
 from hrbridge.errors import SensorError
 from hrbridge.events import Sample, SignalBack, SignalLost
-from hrbridge.sensors.ble import BleSensor, Timings
+from hrbridge.sensors.ble import BleSensor, Candidate, Timings, choose
 from hrbridge.timeline import MonotonicClock
 
 MINE = "A0:9E:1A:11:22:33"
@@ -180,6 +181,21 @@ async def test_of_two_straps_the_much_stronger_is_mine(bluez, strap):
     async with sensor() as ble:
         sample = await hear(ble, bluez, strap)
     assert sample.source == MINE
+
+
+@pytest.mark.parametrize(
+    ("mine_dbm", "other_dbm"),
+    [
+        pytest.param([-50, -50], [-80, -80, -80], id="heard-too-seldom"),
+        pytest.param([-50, -50, -50], [-59, -59, -59], id="not-strong-enough"),
+        pytest.param([-50, -80, -80], [-81, -81, -81], id="strong-only-once"),
+        pytest.param([-50, -50, -50], [], id="the-other-is-connected"),
+    ],
+)
+def test_one_strap_of_two_is_not_chosen_lightly(mine_dbm, other_dbm):
+    candidates = [Candidate(BLEDevice(MINE, "Mine", {}), mine_dbm), Candidate(BLEDevice(OTHER, "Other", {}), other_dbm)]
+    with pytest.raises(SensorError, match=r'name yours, for example \[sensor\] address = "A0:9E:1A:11:22:33"'):
+        choose(candidates)
 
 
 async def test_what_is_not_a_strap_does_not_count(bluez, strap):
