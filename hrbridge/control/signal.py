@@ -49,6 +49,7 @@ class SignalMonitor:
         self.too_high = False
         self._window: deque[tuple[float, int]] = deque()
         self._intervals_s: deque[float] = deque(maxlen=15)
+        self._spacing_s = 0.0
         self._last_sample_s: float | None = None
         self._accepted_s = NEVER_S
         self._level_bpm = 0
@@ -60,6 +61,7 @@ class SignalMonitor:
         self._changed_gait_s = NEVER_S
         self._rr: deque[tuple[float, float]] = deque()
         self._rr_s = NEVER_S
+        self._rr_disagrees = False
         self._contact_off_since_s: float | None = None
         self._recent: deque[tuple[float, int]] = deque()
         self._locked_since_s: float | None = None
@@ -74,6 +76,7 @@ class SignalMonitor:
         if self._last_sample_s is not None and at_s > self._last_sample_s:
             interval_s = at_s - self._last_sample_s
             self._intervals_s.append(interval_s)
+            self._spacing_s = median(self._intervals_s)
         self._last_sample_s = at_s
         self._hear_contact(sample)
         self._hear_rr(sample)
@@ -91,6 +94,7 @@ class SignalMonitor:
             return
         self._candidates.clear()
         self._accept(at_s, bpm)
+        self._rr_disagrees = self._compare_rr(at_s)
 
     def changed_gait(self, at_s: float) -> None:
         """A run or a walk begins: a real heart rate must move soon."""
@@ -140,7 +144,7 @@ class SignalMonitor:
 
     def _at_least(self, limit_s: float) -> float:
         """Some watches record every 4 to 6 s: a limit is at least three of their intervals."""
-        return max(limit_s, 3 * median(self._intervals_s)) if self._intervals_s else limit_s
+        return max(limit_s, 3 * self._spacing_s)
 
     def _accept(self, at_s: float, bpm: int) -> None:
         if not self._window or bpm != self._level_bpm:
@@ -215,11 +219,10 @@ class SignalMonitor:
             and self._accepted_s - self._locked_since_s >= LOCKED_AFTER_S
         ):
             return "cadence"
-        if self._rr_disagrees(at_s):
-            return "RR intervals disagree"
-        return ""
+        return "RR intervals disagree" if self._rr_disagrees else ""
 
-    def _rr_disagrees(self, at_s: float) -> bool:
+    def _compare_rr(self, at_s: float) -> bool:
+        """Do ten seconds of beats say something else than ten seconds of heart rate?"""
         while self._rr and self._rr[0][0] < at_s - RR_WINDOW_S:
             self._rr.popleft()
         if len(self._rr) < 5 or self._rr[-1][0] - self._rr[0][0] < RR_WINDOW_S / 2:

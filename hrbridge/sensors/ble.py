@@ -112,7 +112,7 @@ class BleSensor:
         self._failures = 0
         self._restarted_for_garbage = False
         self._told = ""
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None]
         self._goodbye: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -121,7 +121,6 @@ class BleSensor:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        assert self._keeper is not None  # noqa: S101
         self._keeper.cancel()
         await asyncio.wait({self._keeper})
         if self._goodbye is not None:

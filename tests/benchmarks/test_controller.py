@@ -1,0 +1,31 @@
+"""How fast the coach thinks: steps per second, beside parsing the same trace as JSON in the same run."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from hrbridge import trace, wiring
+
+MOST_TIMES_THE_FLOOR = 60.0
+
+
+def test_steps_against_parsing_json() -> None:
+    session = wiring.simulated_session(None, ["plan.use=one-one", "sensor.runner=novice"])
+    steps = list(wiring.steps(session))
+    lines = [trace.encode(step) for step in steps]
+
+    started_s = time.perf_counter()
+    for line in lines:
+        msgspec.json.decode(line)
+    floor_s = time.perf_counter() - started_s
+
+    controller = session.controller()
+    started_s = time.perf_counter()
+    for step in steps:
+        controller.step(step.event)
+    taken_s = time.perf_counter() - started_s
+
+    print(f"\ncontroller: {len(steps) / taken_s:,.0f} steps/s; {taken_s / floor_s:.1f} times parsing their trace")
+    assert taken_s / floor_s < MOST_TIMES_THE_FLOOR
