@@ -233,8 +233,9 @@ def _common(
 def _log_to_stderr(level: int) -> None:
     # On a Pi the system journal is the user interface, and it stamps the time itself.
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr, force=True)
-    for noisy in ("amqtt", "transitions", "bleak", "dbus_fast", "asyncio"):
-        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    # Libraries speak of what hrbridge says in its own words.
+    for noisy in ("amqtt", "transitions", "bleak", "dbus_fast", "asyncio", "aiomqtt", "mqtt"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
 def main() -> None:
