@@ -48,9 +48,13 @@ def test_steps_are_asked_before_speed(gait: dict[str, float], running: bool | No
     assert moved((30, gait)).running is running
 
 
+@pytest.mark.parametrize("between", [{"speed_m_s": 1.9}, {"cadence_spm": 136}, {"distance_m": 5.0}], ids=str)
 @pytest.mark.parametrize(("before", "running"), [(RUN, True), (WALK, False)])
-def test_between_walking_and_running_it_stays_what_it_was(before: dict[str, float], running: bool) -> None:
-    assert moved((20, before), (30, {"speed_m_s": 1.9})).running is running
+def test_between_walking_and_running_it_stays_what_it_was(
+    before: dict[str, float], running: bool, between: dict[str, float]
+) -> None:
+    movement = moved((20, before), (11, between))
+    assert (movement.running, movement.running_now) == (running, running)
 
 
 # -- how certain --

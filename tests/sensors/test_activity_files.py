@@ -556,9 +556,91 @@ def test_heart_rate_in_gpx_counts_under_any_prefix(save: Save, element: str) -> 
 
 
 def test_cadence_in_gpx_is_of_one_foot(save: Save) -> None:
-    point = "<time>2026-05-01T07:00:00Z</time><hr>150</hr><cad>81</cad>"
+    point = "<time>2026-05-01T07:00:00Z</time><extensions><hr>150</hr><cad>81</cad></extensions>"
     path = save("run.gpx", f'<gpx><trk><trkseg><trkpt lat="1" lon="2">{point}</trkpt></trkseg></trk></gpx>')
     assert speeds(activity_files.read(path)) == [Speed(0, cadence_spm=162)]
+
+
+def test_a_gpx_of_the_older_version_may_have_heart_rates(save: Save) -> None:
+    text = gpx(steady(count=3)).to_xml().replace("GPX/1/1", "GPX/1/0").replace('version="1.1"', 'version="1.0"')
+    assert beats_per_min(activity_files.read(save("run.gpx", text))) == [140] * 3
+
+
+def test_a_gpx_whose_every_element_has_a_prefix_is_read(save: Save) -> None:
+    text = re.sub(r"<(/?)(?=\w+[\s>])", r"<\1any:", gpx(steady(count=3)).to_xml()).replace("xmlns=", "xmlns:any=")
+    assert beats_per_min(activity_files.read(save("run.gpx", text))) == [140] * 3
+
+
+def test_a_treadmill_in_gpx_has_no_places(save: Save) -> None:
+    text = re.sub(r"<trkpt[^>]*>", "<trkpt>", gpx(steady()).to_xml())
+    assert activity_files.read(save("run.gpx", text)).events == tuple(Sample(i, 140) for i in range(60))
+
+
+def test_an_odd_value_that_nobody_needs_does_no_harm(save: Save) -> None:
+    text = gpx(steady(count=3)).to_xml().replace("<time>", "<ele>n/a</ele><fix>gps</fix><sat>7.0</sat><time>")
+    assert beats_per_min(activity_files.read(save("run.gpx", text))) == [140] * 3
+
+
+def test_a_number_that_is_none_is_named_with_its_point(save: Save) -> None:
+    path = save("run.gpx", gpx(steady()).to_xml().replace(">140<", ">1a0<", 1))
+    assert "track point of 2026-05-01 07:00:00+00:00: heart rate '1a0' is not a number; --lenient" in refusal(path)
+    assert beats_per_min(activity_files.read(path, lenient=True)) == [None] + [140] * 59
+
+
+def test_a_place_that_is_none_is_refused(save: Save) -> None:
+    text = gpx(steady(count=3)).to_xml().replace('lat="0', 'lat="x0', 1)
+    assert "run.gpx: not readable as GPX: Invalid value" in refusal(save("run.gpx", text), lenient=True)
+
+
+def test_a_cut_gpx_names_the_line_and_the_remedy(save: Save) -> None:
+    text = gpx(steady(0, 40), steady(60, 40)).to_xml()
+    text = text[: text.index("07:01:10")]
+    line = f"line {text.count(chr(10)) + 1}: the file is cut off; --lenient uses the 50 records that can be read"
+    assert refusal(save("run.gpx", text)).endswith(f"run.gpx: {line}")
+
+
+@pytest.mark.parametrize("broken_at", ["07:00:30", "07:01:10"])
+def test_a_broken_gpx_still_gives_its_beginning_and_says_how_much(save: Save, broken_at: str) -> None:
+    text = gpx(steady(0, 40), steady(60, 40)).to_xml()
+    whole = activity_files.read(save("whole.gpx", text))
+    path = save("broken.gpx", text.replace(f"{broken_at}Z</time>", f"{broken_at}Z</tine>"))
+    recording = activity_files.read(path, lenient=True)
+    last_s = [sample.at_s for sample in samples(recording)][-1]
+    assert at(last_s + 1).strftime("%H:%M:%S") == broken_at
+    assert recording.events == whole.events[: len(recording.events)]
+    assert re.fullmatch(
+        rf"damaged at line \d+: not readable as XML: mismatched tag: used {len(samples(recording))} records, .* min",
+        recording.notes[0],
+    )
+
+
+def test_a_gpx_broken_before_its_first_point_is_refused(save: Save) -> None:
+    text = gpx(steady(count=3)).to_xml()
+    path = save("run.gpx", text[: text.index("<trkpt") + 20])
+    assert re.search(r"run\.gpx: line \d+: the file is cut off$", refusal(path, lenient=True))
+
+
+def test_gpx_in_sixteen_bit_letters_is_read(save: Save) -> None:
+    text = gpx(steady(count=3)).to_xml().replace("UTF-8", "UTF-16")
+    assert len(samples(activity_files.read(save("run", text.encode("utf-16"))))) == 3
+
+
+def test_a_gpx_with_a_doctype_is_refused_at_once(save: Save) -> None:
+    text = '<?xml version="1.0"?>\n<!DOCTYPE gpx [<!ENTITY a "b">]>\n<gpx><trk>&a;</trk></gpx>'
+    assert refusal(save("run.gpx", text), lenient=True).endswith("line 2: DOCTYPE gpx is refused: expected TCX or GPX")
+
+
+def test_a_gpx_nested_without_end_is_refused(save: Save) -> None:
+    inner = f"<extensions>{'<a>' * 100_000}{'</a>' * 100_000}</extensions>"
+    path = save("run.gpx", f'<gpx><trk><trkseg><trkpt lat="1" lon="2">{inner}</trkpt></trkseg></trk></gpx>')
+    assert refusal(path).endswith("line 1: <a> is nested too deeply for GPX")
+
+
+def test_without_the_extra_gpx_names_the_command_too(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save("run.gpx", gpx(steady(count=3)).to_xml())
+    monkeypatch.setitem(sys.modules, "gpxpy", None)
+    with pytest.raises(UsageError, match=re.escape("pip install 'hrbridge[files]'")):
+        activity_files.read(path)
 
 
 def test_positions_tell_the_speed(save: Save) -> None:
@@ -846,6 +928,18 @@ def test_a_trace_broken_in_the_middle_still_gives_its_beginning(own_trace: Path)
     assert activity_files.read(own_trace, lenient=True).events == (Sample(0, 120), Command(0, Action.START))
 
 
+def test_a_trace_whose_times_run_back_still_gives_its_beginning(own_trace: Path) -> None:
+    lines = own_trace.read_bytes().split(b"\n")
+    own_trace.write_bytes(b"\n".join([*lines[:5], lines[1], *lines[5:]]))
+    assert re.search(r"line 6: at_s runs back .*; --lenient uses the 4 steps before it", refusal(own_trace))
+    assert activity_files.read(own_trace, lenient=True).events[-1] == Sample(1.5, 121)
+
+
+def test_a_trace_of_a_newer_hrbridge_is_refused_whatever_is_asked(own_trace: Path) -> None:
+    own_trace.write_bytes(own_trace.read_bytes().replace(b'"version":1', b'"version":2', 1))
+    assert "line 1: trace version 2" in refusal(own_trace, lenient=True)
+
+
 def test_a_packed_trace_must_be_unpacked(own_trace: Path, save: Save) -> None:
     assert "gunzip" in refusal(save("run.jsonl.gz", gzip.compress(own_trace.read_bytes())))
 
@@ -900,7 +994,7 @@ def test_garbage_under_the_name_of_a_format_is_refused_at_its_place(save: Save) 
 BEGINNINGS = {
     "x.fit": LONG_RUN[:300],
     "x.tcx": tcx(lap(minute())).encode()[:900],
-    "x.gpx": gpx(steady(count=3)).to_xml().encode()[:700],
+    "x.gpx": gpx(steady(count=3)).to_xml().encode(),
     "x.hrm": hrm("120\n121", 238).encode(),
     "x.csv": b"at_s,heart_rate_bpm,rr_s,contact\n0,140,0.4,1\n",
     "x.jsonl": b'{"format":"hrbridge-trace","version":1}\n',
@@ -911,9 +1005,9 @@ BEGINNINGS = {
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(BEGINNINGS)),
-    keep=st.integers(0, 1000),
+    keep=st.integers(0, 1500),
     tail=st.binary(max_size=200),
-    edits=st.lists(st.tuples(st.integers(0, 999), st.integers(0, 255)), max_size=4),
+    edits=st.lists(st.tuples(st.integers(0, 1499), st.integers(0, 255)), max_size=4),
     lenient=st.booleans(),
 )
 @example(name="x.hrm", keep=1000, tail=b"9" * 5000 + b"\n1e308\n1e308\n", edits=[], lenient=True)
@@ -1019,6 +1113,14 @@ def cut_and_read(path: Path, places: Iterable[int], folder: Path) -> None:
             line = str(error)
         assert "\n" not in line, (path.name, place)
         assert events == whole(path).events[: len(events)], (path.name, place)
+
+
+def test_a_real_gpx_tells_what_gpxpy_alone_tells(traces: Path) -> None:
+    for path in sorted(traces.glob("*.gpx")):
+        points = [point for point, *_ in gpxpy.parse(path.read_text()).walk()]
+        rates = [int(e.text) for point in points for x in point.extensions for e in x if e.tag.endswith("}hr")]
+        found = [bpm for bpm in beats_per_min(whole(path)) if bpm is not None]
+        assert (found, len(samples(whole(path)))) == (rates, len(points)), path.name
 
 
 def test_real_files_cut_near_their_beginning(traces: Path, tmp_path: Path) -> None:

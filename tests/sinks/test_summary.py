@@ -141,7 +141,7 @@ def test_a_pause_is_no_part_of_a_walk() -> None:
     run.command(Action.PAUSE)
     run.go(100)
     run.command(Action.RESUME)
-    assert [walk.for_s for walk in summed(run.until(Phase.RUN)).walks] == [60]
+    assert [(walk.for_s, walk.recovered) for walk in summed(run.until(Phase.RUN)).walks] == [(60, None)]
 
 
 def test_a_run_that_is_stopped_in_a_pause_ends_its_walk_where_the_pause_began() -> None:
