@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import secrets
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -22,7 +22,12 @@ from paho.mqtt.properties import Properties
 from hrbridge.config import Mqtt, Protocol
 from hrbridge.errors import BrokerError, ConfigError
 
+# What the library complains of (a reset connection) is said once, in our words, by whoever has the connection.
+library_log = logging.getLogger(f"{__name__}.library")
+library_log.setLevel(logging.CRITICAL)
+
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+EMBEDDED_PORT = 1883
 # A silent link is noticed after one and a half of these; the broker publishes the will after as long.
 KEEPALIVE_S = 5
 CONNECT_TIMEOUT_S = 5.0
@@ -63,13 +68,19 @@ class Broker(Struct, frozen=True):
 
 def locate(settings: Mqtt, url: str | None = None) -> Broker:
     """The broker of a ``[mqtt]`` table; ``url`` where the table's own is not an address. Raises ConfigError."""
-    parts = urlsplit(url or settings.url)
+    url = url or settings.url
+    if url.startswith("embedded"):
+        embedded_port = url.partition(":")[2] or str(EMBEDDED_PORT)
+        if embedded_port == "0":
+            raise ConfigError("[mqtt] url: embedded:0 has another port each time: give the URL that run printed")
+        url = f"mqtt://127.0.0.1:{embedded_port}"
+    parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:
-        raise ConfigError(f"[mqtt] url: {url or settings.url}: the port must be a number up to 65535") from None
+        raise ConfigError(f"[mqtt] url: {url}: the port must be a number up to 65535") from None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ConfigError(f"[mqtt] url: {settings.url}: expected mqtt://HOST, mqtts://HOST, ws://HOST or wss://HOST")
+        raise ConfigError(f"[mqtt] url: {url}: expected mqtt://HOST, mqtts://HOST, ws://HOST or wss://HOST")
     if parts.username or parts.password:
         raise ConfigError("[mqtt] url: names and passwords do not belong here; use username and password_file")
     for key in ("password_file", "ca_file", "cert_file", "key_file"):
@@ -129,9 +140,13 @@ class BrokerTrouble(BrokerError):
 
 @contextlib.asynccontextmanager
 async def connection(
-    broker: Broker, name: str, version: ProtocolVersion, will: Will | None = None
+    broker: Broker, client_id: str, version: ProtocolVersion, will: Will | None = None
 ) -> AsyncIterator[aiomqtt.Client]:
-    """A connected client; its id is ``name`` and some random letters. Raises BrokerTrouble, also from within."""
+    """A connected client. Raises BrokerTrouble, also from within.
+
+    Whoever comes back comes back with the same ``client_id``: the broker then
+    drops the will of the connection that broke, which it would publish later.
+    """
     v5 = version is ProtocolVersion.V5
     try:
         client = aiomqtt.Client(
@@ -139,7 +154,8 @@ async def connection(
             broker.port,
             username=broker.username or None,
             password=_password(broker),
-            identifier=f"{name}-{secrets.token_hex(3)}",
+            logger=library_log,
+            identifier=client_id,
             protocol=version,
             will=_will(will, v5=v5),
             clean_session=None if v5 else True,

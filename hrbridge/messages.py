@@ -26,7 +26,7 @@ class Payload(Struct, frozen=True, kw_only=True):
     v: int = VERSION
 
 
-class Info(Payload, frozen=True):
+class Info(Payload, frozen=True, kw_only=True):
     """Who this bridge is. ``sid`` names the run; ``capabilities`` are the actions it obeys."""
 
     sid: str
@@ -43,7 +43,7 @@ class LastCue(Struct, frozen=True):
     say: str
 
 
-class State(Payload, frozen=True):
+class State(Payload, frozen=True, kw_only=True):
     """Where the run stands; retained, so that whoever joins can play the present phase once.
 
     ``ts_ms`` is real time since the bridge began. ``heart_rate_bpm`` is null
@@ -71,7 +71,7 @@ class State(Payload, frozen=True):
     distance_m: float | None
 
 
-class HeartRate(Payload, frozen=True):
+class HeartRate(Payload, frozen=True, kw_only=True):
     """One reading, as it came; ``rr_s`` in seconds, oldest first."""
 
     sid: str
@@ -82,7 +82,7 @@ class HeartRate(Payload, frozen=True):
     trust: Trust
 
 
-class CueMessage(Payload, frozen=True):
+class CueMessage(Payload, frozen=True, kw_only=True):
     """One cue. Drop it when ``seq`` is not newer or when it is older than ``ttl_s``."""
 
     sid: str
@@ -102,7 +102,7 @@ class AckResult(StrEnum):
     DROPPED = "dropped"
 
 
-class CueAck(Payload, frozen=True):
+class CueAck(Payload, frozen=True, kw_only=True):
     """A headset or display says what became of a cue."""
 
     client: str
@@ -113,14 +113,14 @@ class CueAck(Payload, frozen=True):
     age_ms: int | None = None
 
 
-class RpeSet(Payload, frozen=True):
-    """Perceived exertion, 0 to 10 in halves; ``id`` comes back in the result."""
+class RpeSet(Payload, frozen=True, kw_only=True):
+    """Perceived exertion, 0 to 10 in halves; ``id`` comes back when it is refused."""
 
     rpe: Annotated[float, Meta(ge=0, le=10, multiple_of=0.5)]
     id: str | None = None
 
 
-class ControlSet(Payload, frozen=True):
+class ControlSet(Payload, frozen=True, kw_only=True):
     """A command; ``id`` comes back in the result. ``stop`` wants ``confirm``, or a second stop within 5 s."""
 
     action: Action
@@ -128,15 +128,15 @@ class ControlSet(Payload, frozen=True):
     confirm: bool = False
 
 
-class ControlResult(Payload, frozen=True):
-    """What became of one ``control/set`` or ``rpe/set``; ``error`` says why it was not obeyed."""
+class ControlResult(Payload, frozen=True, kw_only=True):
+    """What became of a ``control/set``, or why an ``rpe/set`` was refused; ``id`` is the one it came with."""
 
     id: str | None
     ok: bool
     error: str | None = None
 
 
-class Summary(Payload, frozen=True):
+class Summary(Payload, frozen=True, kw_only=True):
     """The last session, small; never the heart-rate trace."""
 
     sid: str
@@ -228,12 +228,7 @@ class RefusedInputError(Exception):
 
 def decode_rpe(payload: bytes) -> float:
     """``7``, ``7.5`` or ``{"v":1,"rpe":7}``; raises RefusedInputError."""
-    return decode_rpe_set(payload).rpe
-
-
-def decode_rpe_set(payload: bytes) -> RpeSet:
-    """As decode_rpe, with the id it came with."""
-    return _decode(payload, RpeSet, "rpe", "rpe is a number from 0 to 10 in halves")
+    return _decode(payload, RpeSet, "rpe", "rpe is a number from 0 to 10 in halves").rpe
 
 
 def decode_control(payload: bytes) -> ControlSet:

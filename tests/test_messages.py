@@ -38,7 +38,9 @@ def test_an_effort_may_be_written_in_many_ways(payload: bytes) -> None:
     assert decode_rpe(payload) == 7.0
 
 
-@pytest.mark.parametrize("payload", [b"11", b"-1", b"7.3", b"", b"hard", b"null", b"[7]", b'{"rpe":"7"}', b"NaN", b"\xff"])
+@pytest.mark.parametrize(
+    "payload", [b"11", b"-1", b"7.3", b"", b"hard", b"null", b"[7]", b'{"rpe":"7"}', b"NaN", b"\xff"]
+)
 def test_an_effort_off_the_scale_is_refused(payload: bytes) -> None:
     with pytest.raises(RefusedInputError, match="0 to 10 in halves"):
         decode_rpe(payload)

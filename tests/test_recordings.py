@@ -45,7 +45,9 @@ def test_every_recording_replays_and_only_a_trusted_heart_rate_changes_anything(
 @pytest.mark.parametrize("plan", [None, "one-one"])
 def test_the_clock_takes_over_once_per_loss(traces: Path, plan: str | None) -> None:
     for path in recordings(traces):
-        said = [c.kind for s in replay(path, plan) for c in s.cues if c.kind in (CueKind.SIGNAL_LOST, CueKind.SIGNAL_BACK)]
+        said = [
+            c.kind for s in replay(path, plan) for c in s.cues if c.kind in (CueKind.SIGNAL_LOST, CueKind.SIGNAL_BACK)
+        ]
         doubled = [(path.name, kind) for kind, after in zip(said, said[1:], strict=False) if kind is after]
         assert doubled == []
 

@@ -7,13 +7,14 @@ import logging
 import os
 from typing import TYPE_CHECKING, Self
 
+from hrbridge.broker import EMBEDDED_PORT
 from hrbridge.errors import BrokerError, UsageError
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker
 
 HOST = "127.0.0.1"  # no passwords, no access list: it must not be reached from elsewhere
-DEFAULT_PORT = 1883
+DEFAULT_PORT = EMBEDDED_PORT
 
 _LISTENER = "default"  # the one name that amqtt insists on
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 from collections import deque
 from collections.abc import Iterator
 from typing import Self
@@ -20,8 +21,10 @@ import aiomqtt
 import msgspec
 from aiomqtt import ProtocolVersion
 from msgspec import Struct
+from msgspec.structs import replace
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hrbridge import __version__, messages
 from hrbridge.broker import BrokerTrouble, Will, connection, locate, properties, protocols
@@ -59,13 +62,19 @@ class Outgoing(Struct, frozen=True):
     correlation: bytes | None = None
 
 
+class ReplyTo(Struct, frozen=True):
+    """Where an answer goes besides ``control/result`` (MQTT 5)."""
+
+    topic: str | None
+    correlation: bytes | None
+
+
 class Asked(Struct, frozen=True):
     """A command that waits for its step, to be answered."""
 
     action: Action
     id: str | None
-    response_topic: str | None
-    correlation: bytes | None
+    reply_to: ReplyTo
 
 
 class MqttSink:
@@ -90,7 +99,7 @@ class MqttSink:
         self._broker = locate(settings, url)
         self._versions = protocols(settings.protocol)
         self._base = f"{settings.base_topic}/{runner.id}"
-        self._name = f"hrbridge-{runner.id}"
+        self._client_id = f"hrbridge-{runner.id}-{secrets.token_hex(4)}"
         self._runner = runner
         self._clock = clock
         self._wishes = wishes
@@ -130,7 +139,7 @@ class MqttSink:
         self._sid = sid
         self._tally = Tally(plan)
         self._last_cue = None
-        self._shown = None
+        self._state = self._shown = None
         self._info = messages.Info(
             sid=sid, version=__version__, sensor=self._sensor, plan=plan.name, capabilities=tuple(Action)
         )
@@ -141,7 +150,8 @@ class MqttSink:
         self._tally.take(step)
         event = step.event
         if isinstance(event, Sample):
-            self._battery_percent = event.battery_percent or self._battery_percent
+            if event.battery_percent is not None:
+                self._battery_percent = event.battery_percent
             self._heart_rate = messages.HeartRate(
                 sid=self._sid,
                 ts_ms=self._now_ms(),
@@ -242,18 +252,13 @@ class MqttSink:
         asked = next((asked for asked in self._asked if asked.action == action), None)
         if asked is not None:
             self._asked.remove(asked)
-            self._reply(ControlResult(id=asked.id, ok=refused is None, error=refused), asked)
+            self._reply(ControlResult(id=asked.id, ok=refused is None, error=refused), asked.reply_to)
 
-    def _reply(self, result: ControlResult, asked: Asked | None) -> None:
-        self._put(messages.CONTROL_RESULT, result)
-        if asked is not None and asked.response_topic:
-            payload = msgspec.json.encode(result)
-            topic = messages.CONTROL_RESULT
-            self._answers.append(Outgoing(topic, payload, topic.expiry_s, asked.response_topic, asked.correlation))
-            self._wake.set()
-
-    def _put(self, topic: Topic, message: messages.Payload) -> None:
-        self._answers.append(_outgoing(topic, message))
+    def _reply(self, result: ControlResult, reply_to: ReplyTo) -> None:
+        answer = _outgoing(messages.CONTROL_RESULT, result)
+        self._answers.append(answer)
+        if reply_to.topic is not None:
+            self._answers.append(replace(answer, response_topic=reply_to.topic, correlation=reply_to.correlation))
         self._wake.set()
 
     def _now_ms(self) -> int:
@@ -309,15 +314,17 @@ class MqttSink:
             failures += 1
             try:
                 will = Will(f"{self._base}/{messages.STATUS.name}", "offline", WILL_DELAY_S)
-                async with connection(self._broker, self._name, self._versions[0], will) as client:
+                async with connection(self._broker, self._client_id, self._versions[0], will) as client:
                     if self._told is not None:
                         log.info("MQTT broker %s: connected", self._broker)
                     connected, self._told, failures = True, None, 0
                     await self._converse(client)
             except BrokerTrouble as trouble:
-                if trouble.protocol and not connected and len(self._versions) > 1 and failures % 2:
+                if trouble.protocol and not connected:
+                    # And back again when neither is answered: a dead network says nothing about the broker.
                     self._versions = self._versions[::-1]
-                    continue
+                    if len(self._versions) > 1 and failures % 2:
+                        continue
                 self._tell(trouble)
                 wait_s = LASTING_BACKOFF_S if trouble.lasting else wait_s
             if not self._stopping:
@@ -347,7 +354,7 @@ class MqttSink:
     async def _greet(self, client: aiomqtt.Client) -> None:
         """Who we are and where the run stands; whoever hears "online" is heard already."""
         for topic in (messages.RPE_SET, messages.CONTROL_SET, messages.CLIENT_STATUS):
-            await client.subscribe(f"{self._base}/{topic.name}", qos=topic.qos)
+            await self._subscribe(client, topic)
         await self._send(client, Outgoing(messages.STATUS, "online"))
         if self._info is not None:
             await self._send(client, _outgoing(messages.INFO, self._info))
@@ -355,6 +362,15 @@ class MqttSink:
         if self._state is not None:
             await self._send(client, _outgoing(messages.STATE, self._state))
             self._state_waits = False
+        await self._subscribe(client, messages.STATUS)
+
+    async def _subscribe(self, client: aiomqtt.Client, topic: Topic) -> None:
+        name = f"{self._base}/{topic.name}"
+        if self._versions[0] is ProtocolVersion.V5:
+            # Retain as published: a command that was sent to be kept is known as such even when it comes at once.
+            await client.subscribe(name, options=SubscribeOptions(qos=topic.qos, retainAsPublished=True))
+        else:
+            await client.subscribe(name, qos=topic.qos)
 
     async def _publish(self, client: aiomqtt.Client) -> None:
         while True:
@@ -399,31 +415,47 @@ class MqttSink:
                 log.warning("%s/%s: not done: %s", self._base, name, refusal)
 
     def _hear(self, name: str, payload: bytes, *, retained: bool, given: Properties | None) -> None:
-        """Act on one message; raises RefusedInputError, and has then answered a command."""
+        """Act on one message; raises RefusedInputError, and has then answered it."""
+        if name == messages.STATUS.name:
+            # The will of a bridge that died before us; or of another one for this runner, which has gone.
+            if payload == b"offline" and not self._stopping:
+                self._answers.append(Outgoing(messages.STATUS, "online"))
+                self._wake.set()
+            return
         if name.startswith("client/"):
             self._hear_client(name.split("/")[1], payload)
             return
         if retained:
             raise RefusedInputError("the message was retained: what somebody wanted then is not wanted now")
-        if name == messages.RPE_SET.name:
-            self._wish(messages.decode_rpe(payload))
-            return
-        asked: Asked | None = None
+        reply_to = ReplyTo(self._response_topic(given), getattr(given, "CorrelationData", None))
         try:
-            wish = messages.decode_control(payload)
-            asked = Asked(
-                wish.action,
-                wish.id,
-                getattr(given, "ResponseTopic", None),
-                getattr(given, "CorrelationData", None),
-            )
-            self._limit_rate()
-            self._confirm_stop(wish)
-            self._wish(wish.action)
+            if name == messages.RPE_SET.name:
+                self._wish(messages.decode_rpe(payload))
+            else:
+                self._hear_command(messages.decode_control(payload), reply_to)
         except RefusedInputError as refusal:
-            self._reply(ControlResult(id=asked.id if asked else None, ok=False, error=str(refusal)), asked)
+            self._reply(ControlResult(id=refusal.message_id, ok=False, error=str(refusal)), reply_to)
             raise
-        self._asked.append(asked)
+
+    def _hear_command(self, command: ControlSet, reply_to: ReplyTo) -> None:
+        try:
+            self._limit_rate()
+            self._confirm_stop(command)
+            self._wish(command.action)
+        except RefusedInputError as refusal:
+            raise RefusedInputError(str(refusal), command.id) from None
+        self._asked.append(Asked(command.action, command.id, reply_to))
+
+    def _response_topic(self, given: Properties | None) -> str | None:
+        """Where a client wants its answer: a topic one can publish to, and none of those that only the bridge has."""
+        topic = getattr(given, "ResponseTopic", None)
+        if not isinstance(topic, str) or not topic:
+            return None
+        ours = topic.startswith(f"{self._base}/") and not topic.startswith(f"{self._base}/client/")
+        if ours or topic.startswith("$") or any(sign in topic for sign in "+#\0"):
+            log.warning("%s: no answer to response topic %r: it is not a client's own", self._base, topic)
+            return None
+        return topic
 
     def _hear_client(self, client: str, payload: bytes) -> None:
         """Births and wills of headsets and displays."""
@@ -474,7 +506,7 @@ async def publish_command(settings: Mqtt, runner_id: str, topic: Topic, message:
     broker = locate(settings)
     for version in protocols(settings.protocol):
         try:
-            async with connection(broker, "hrbridge-command", version) as client:
+            async with connection(broker, f"hrbridge-command-{secrets.token_hex(4)}", version) as client:
                 await _ask(client, base, topic, message)
                 return
         except BrokerTrouble as trouble:

@@ -44,7 +44,16 @@ def step(event: Any = None, phase: Phase = Phase.RUN, cues: tuple[Cue, ...] = ()
     """A step as the controller makes them."""
     estimate = Estimate(heart_rate_bpm=141.0, trust=Trust.GOOD, ceiling_bpm=150.0)
     return Step(
-        event or Tick(12.0), phase, 12.0, 228.0, 1, 1, keys.pop("estimate", estimate), Ratio(240, 60, 240, 60), cues, **keys
+        event or Tick(12.0),
+        phase,
+        12.0,
+        228.0,
+        1,
+        1,
+        keys.pop("estimate", estimate),
+        Ratio(240, 60, 240, 60),
+        cues,
+        **keys,
     )
 
 
@@ -225,7 +234,9 @@ async def test_without_a_broker_steps_are_taken_all_the_same(caplog: pytest.LogC
         async with asyncio.timeout(5):
             while not caplog.messages:
                 await asyncio.sleep(0)
-    assert caplog.messages[0].endswith("nothing listens there; is the broker running?; the run goes on without it, and hrbridge keeps trying")
+    assert caplog.messages[0].endswith(
+        "nothing listens there; is the broker running?; the run goes on without it, and hrbridge keeps trying"
+    )
 
 
 async def test_a_broker_that_comes_late_hears_the_present_state(
@@ -326,6 +337,61 @@ async def test_mqtt_5_answers_where_the_asker_wants_it(mosquitto: Mosquitto) -> 
     assert json.loads(bytes(answer.payload))["ok"] is True
 
 
+@pytest.mark.parametrize("topic", ["#", "hrbridge/alex/cue"])
+async def test_an_answer_goes_to_no_topic_that_is_not_the_askers_own(mosquitto: Mosquitto, topic: str) -> None:
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
+    asked = Properties(PacketTypes.PUBLISH)
+    asked.ResponseTopic = topic
+    said: list[str] = []
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        await client.subscribe("hrbridge/#", qos=1)
+        async with sink(Mqtt(url=mosquitto.url), wishes) as bridge:
+            bridge.take(step())
+            await hear(client, "state")
+            await ask(client, "control/set", "pause", properties=asked)
+            bridge.take(step(Command(13.0, await asyncio.wait_for(wishes.get(), 5))))
+            await hear(client, "control/result")
+            bridge.take(step(phase=Phase.WALK))
+            async with asyncio.timeout(5):
+                async for message in client.messages:
+                    said.append(str(message.topic))
+                    if said[-1] == "hrbridge/alex/state":
+                        break
+    assert said == ["hrbridge/alex/state"]
+
+
+async def test_a_bridge_that_is_alive_contradicts_an_old_will(settings: Mqtt) -> None:
+    async with foreign(settings) as client, sink(settings) as bridge:
+        bridge.take(step())
+        await hear(client, "state")
+        await client.publish("hrbridge/alex/status", "offline", qos=1, retain=True)
+        await hear(client, "status")
+        assert (await hear(client, "status")).payload == b"online"
+
+
+async def test_a_bridge_comes_back_under_its_own_name_so_that_its_old_will_is_dropped() -> None:
+    names: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A broker that lets in whoever comes, and hangs up."""
+        _, length = await reader.readexactly(2)
+        packet = await reader.readexactly(length)
+        size = int.from_bytes(packet[10:12])
+        await names.put(packet[12 : 12 + size])
+        writer.write(bytes([0x20, 2, 0, 0]))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(lose, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with sink(Mqtt(url=f"mqtt://127.0.0.1:{port}", protocol=Protocol.V311)), asyncio.timeout(8):
+            first, second = await names.get(), await names.get()
+    assert first == second
+
+
 async def refusal(mosquitto: Mosquitto, *asked: tuple[str, str | bytes], **keys: Any) -> dict[str, Any]:
     """Ask, and hear why not; nothing must have reached the session."""
     wishes: asyncio.Queue[Any] = asyncio.Queue(32)
@@ -343,6 +409,17 @@ async def refusal(mosquitto: Mosquitto, *asked: tuple[str, str | bytes], **keys:
 async def test_an_unknown_action_is_refused_with_the_list(mosquitto: Mosquitto) -> None:
     result = await refusal(mosquitto, ("control/set", "jump"))
     assert result["error"].startswith("action is one of start, pause, resume")
+
+
+async def test_a_refusal_carries_the_id_it_answers(mosquitto: Mosquitto) -> None:
+    result = await refusal(mosquitto, ("control/set", '{"action":"jump","id":"x1"}'))
+    assert result["id"] == "x1"
+
+
+@pytest.mark.parametrize("payload", ["11", "-1", "6.3", "hard", "", '{"rpe":null}'])
+async def test_an_effort_that_is_none_is_refused_with_a_reason(mosquitto: Mosquitto, payload: str) -> None:
+    result = await refusal(mosquitto, ("rpe/set", payload))
+    assert result["error"] == "rpe is a number from 0 to 10 in halves"
 
 
 async def test_over_a_kilobyte_is_refused(mosquitto: Mosquitto) -> None:
@@ -376,6 +453,17 @@ async def test_a_retained_command_is_old_and_ignored(mosquitto: Mosquitto) -> No
             await hear(client, "state")
             await ask(client, "control/set", "pause")
             assert await asyncio.wait_for(wishes.get(), 5) is Action.PAUSE
+
+
+async def test_a_command_that_was_sent_to_be_retained_is_ignored_at_once(mosquitto: Mosquitto) -> None:
+    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
+    settings = Mqtt(url=mosquitto.url)
+    async with foreign(settings) as client, sink(settings, wishes) as bridge:
+        bridge.take(step())
+        await hear(client, "state")
+        await ask(client, "control/set", "skip", retain=True)
+        await ask(client, "control/set", "pause")
+        assert await asyncio.wait_for(wishes.get(), 5) is Action.PAUSE
 
 
 async def test_a_stuck_button_gets_five_commands_a_second(mosquitto: Mosquitto) -> None:
@@ -448,6 +536,17 @@ async def test_settings_that_cannot_work_are_one_line(settings: Mqtt, says: str)
         MqttSink(settings, RUNNER, HandClock(), asyncio.Queue(), sensor="")
     assert says in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+async def test_commands_find_the_embedded_broker_by_its_own_word() -> None:
+    async with EmbeddedBroker(0) as broker, foreign(Mqtt(url=broker.url)) as client:
+        await publish_command(Mqtt(url=f"embedded:{broker.port}"), "alex", messages.RPE_SET, messages.RpeSet(rpe=7))
+        assert json.loads(bytes((await hear(client, "rpe/set")).payload))["rpe"] == 7
+
+
+async def test_an_embedded_broker_on_any_port_is_not_to_be_found_by_that_word() -> None:
+    with pytest.raises(ConfigError, match="give the URL that run printed"):
+        await publish_command(Mqtt(url="embedded:0"), "alex", messages.RPE_SET, messages.RpeSet(rpe=7))
 
 
 async def test_a_wrong_password_is_said_and_never_shown(
