@@ -1,4 +1,4 @@
-"""One heartbeat all the way: a strap on a fake BlueZ, unmodified Bleak, the coach, a real mosquitto, a foreign subscriber."""
+"""One heartbeat all the way: a strap on a fake BlueZ, unmodified Bleak, the coach, a real mosquitto, a subscriber."""
 
 from __future__ import annotations
 

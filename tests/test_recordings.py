@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_clock_takes_over_once_per_loss(traces: Path, plan: str | None) -> N
         said = [
             c.kind for s in replay(path, plan) for c in s.cues if c.kind in (CueKind.SIGNAL_LOST, CueKind.SIGNAL_BACK)
         ]
-        doubled = [(path.name, kind) for kind, after in zip(said, said[1:], strict=False) if kind is after]
+        doubled = [(path.name, kind) for kind, after in pairwise(said) if kind is after]
         assert doubled == []
 
 
@@ -65,7 +66,7 @@ def test_spikes_beyond_any_heart_are_never_believed(traces: Path) -> None:
 def walks(steps: list[Step]) -> list[tuple[float, float, bool | None]]:
     """Start, length and judgement of each walk break of 45 s or more."""
     found: list[tuple[float, float, bool | None]] = []
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         if before.phase is Phase.WALK and step.phase is not Phase.WALK:
             started_s = before.at_s - before.phase_elapsed_s
             length_s = step.at_s - step.phase_elapsed_s - started_s

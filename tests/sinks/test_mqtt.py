@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,18 @@ async def hear_json(client: aiomqtt.Client, name: str, **wanted: Any) -> dict[st
             return payload
 
 
+@pytest.fixture
+def warned() -> Iterator[asyncio.Event]:
+    """Set once the sink has said something in the log."""
+    said = asyncio.Event()
+    ear = logging.Handler()
+    ear.emit = lambda _: said.set()  # type: ignore[method-assign]
+    log = logging.getLogger("hrbridge.sinks.mqtt")
+    log.addHandler(ear)
+    yield said
+    log.removeHandler(ear)
+
+
 # -- what goes out --
 
 
@@ -227,13 +240,13 @@ async def test_no_heart_rate_goes_out_that_is_not_trusted(settings: Mqtt) -> Non
 # -- a broker that is not there --
 
 
-async def test_without_a_broker_steps_are_taken_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_broker_steps_are_taken_all_the_same(
+    caplog: pytest.LogCaptureFixture, warned: asyncio.Event
+) -> None:
     async with sink(Mqtt(url=f"mqtt://127.0.0.1:{free_port()}")) as bridge:
         for n in range(1000):
             bridge.take(step(cues=(cue(n),)))
-        async with asyncio.timeout(5):
-            while not caplog.messages:
-                await asyncio.sleep(0)
+        await asyncio.wait_for(warned.wait(), 5)
     assert caplog.messages[0].endswith(
         "nothing listens there; is the broker running?; the run goes on without it, and hrbridge keeps trying"
     )
@@ -550,7 +563,7 @@ async def test_an_embedded_broker_on_any_port_is_not_to_be_found_by_that_word() 
 
 
 async def test_a_wrong_password_is_said_and_never_shown(
-    needs_tool: Callable[[str], str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    needs_tool: Callable[[str], str], tmp_path: Path, caplog: pytest.LogCaptureFixture, warned: asyncio.Event
 ) -> None:
     accounts = tmp_path / "accounts"
     subprocess.run([needs_tool("mosquitto_passwd"), "-c", "-b", str(accounts), "alex", "right"], check=True)
@@ -558,13 +571,12 @@ async def test_a_wrong_password_is_said_and_never_shown(
     password.write_text("wrong-one\n")
     with Mosquitto(needs_tool, tmp_path, [f"password_file {accounts}"], anonymous=False) as broker:
         settings = Mqtt(url=broker.url, username="alex", password_file=str(password))
-        async with sink(settings), asyncio.timeout(5):
-            while not caplog.messages:
-                await asyncio.sleep(0)
+        async with sink(settings):
+            await asyncio.wait_for(warned.wait(), 5)
         password.write_text("right\n")
-        async with sink(settings) as bridge, asyncio.timeout(5):
-            bridge.take(step())
-            while bridge._state_waits:
-                await asyncio.sleep(0)
+        mine = aiomqtt.Client("127.0.0.1", broker.port, username="alex", password="right")
+        async with mine as client, sink(settings):
+            await client.subscribe("hrbridge/alex/status")
+            assert (await hear(client, "status")).payload == b"online"
     assert 'does not let in user "alex"' in caplog.messages[0]
     assert "wrong-one" not in caplog.text
