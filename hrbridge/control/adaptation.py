@@ -21,7 +21,7 @@ from msgspec import Struct
 from hrbridge.config import Control, Plan, Purpose, Runner
 from hrbridge.control import words
 from hrbridge.control.plan import Stretch, is_free
-from hrbridge.control.recovery import HeartRateHistory, Recovery, WalkingBase
+from hrbridge.control.recovery import BASE_FROM_LAST_S, DRIFT_BPM_PER_S, HeartRateHistory, Recovery, WalkingBase
 from hrbridge.decisions import CueKind, Phase, Reason
 
 CEILING_HRR = 0.75
@@ -32,12 +32,15 @@ EASE_BELOW_CEILING_BPM = 8.0
 ABOVE_CEILING_FOR_S = 10.0
 NO_WALK_BEFORE_S = 20.0
 HOLE_S = 10.0
+# "Three, two, one" has been said: the run ends as announced.
+TOO_LATE_TO_CUT_S = 3.0
 # Walking: the tests before its end, the steps of an extension, and the cap.
 EASE_WALK_FROM_S = 30.0
 EASE_WALK_DROP_BPM = 3.0
 JUDGED_FROM_PLANNED_S = 45.0
 TEST_BEFORE_END_S = 12.0
 RETEST_BEFORE_END_S = 4.0
+COUNTING_DOWN_S = 3.0
 CLEAR_MARGIN_BPM = 2.0
 EXTENSION_S = 15.0
 MAX_ANNOUNCEMENTS = 2
@@ -64,7 +67,6 @@ RESTORE_RUN_SHARE = 0.10
 TREND_SKIPS = 2
 TREND_OF = 3
 TREND_BPM = 5.0
-DRIFT_BPM_PER_S = 3.0 / 600.0
 # Effort.
 RPE_EXTENSION_S = 15.0
 RPE_MOST_EXTENSION_S = 30.0
@@ -93,8 +95,10 @@ class Now(Struct, frozen=True):
 
     ``judge`` is true when the heart rate may change something: trusted, past
     the first two minutes, adaptation on, the stretch neither interrupted nor
-    spent in the wrong gait. ``ends_s`` is when the stretch ends as things
-    stand, None when that is open.
+    spent in the wrong gait. ``unsure`` when only the signal is missing for
+    that, and not for so long that the clock drives. ``ends_s`` is when the
+    stretch ends as things stand, None when that is open; ``before_run`` tells
+    whether a run follows.
     """
 
     at_s: float
@@ -102,7 +106,8 @@ class Now(Struct, frozen=True):
     ends_s: float | None
     heart_rate_bpm: float | None
     judge: bool
-    clock_drives: bool
+    unsure: bool
+    before_run: bool
     ceiling_bpm: float
 
     @property
@@ -142,8 +147,8 @@ class Policy(Protocol):
         """Present run and walk seconds of the cycle of ``stretch``."""
         ...
 
-    def learn_base(self, at_s: float) -> None:
-        """The warm-up ends."""
+    def learn_base(self, from_s: float, at_s: float) -> None:
+        """The walking of the warm-up, which began at ``from_s``, ends."""
         ...
 
     def begin(self, stretch: Stretch, at_s: float) -> None: ...
@@ -179,8 +184,8 @@ class Fixed:
     def ratio_s(self, stretch: Stretch | None) -> tuple[float, float]:
         return (0.0, 0.0) if stretch is None else (stretch.cycle_run_s, stretch.cycle_walk_s)
 
-    def learn_base(self, at_s: float) -> None:
-        self._base.learn(at_s, self._history.median_bpm(at_s - 60))
+    def learn_base(self, from_s: float, at_s: float) -> None:
+        self._base.learn(at_s, self._history.median_bpm(max(from_s, at_s - BASE_FROM_LAST_S)))
 
     def begin(self, stretch: Stretch, at_s: float) -> None:
         self.walk = None
@@ -232,6 +237,8 @@ class Adaptive(Fixed):
         self._said_jog_slower = False
         # The present walk.
         self._planned_s = 0.0
+        self._begun_s = 0.0
+        self._holds = False
         self._own_extension_s = 0.0
         self._announcements = 0
         self._tested_end_s: float | None = None
@@ -269,14 +276,18 @@ class Adaptive(Fixed):
     # -- what happens in a stretch --
 
     def begin(self, stretch: Stretch, at_s: float) -> None:
+        new_cycle = stretch.phase is not Phase.WALK and (self.walk is not None or self._stretch is None)
         super().begin(stretch, at_s)
         self._stretch = stretch
-        self._eased = False
+        if new_cycle or stretch.phase is Phase.WALK:
+            self._eased = False
         if stretch.phase is not Phase.WALK:
             self._above_since_s = None
-            self._changed_this_cycle = False
+            self._changed_this_cycle &= not new_cycle
             return
         self._planned_s = stretch.planned_s
+        self._begun_s = stretch.planned_s * self.length(stretch) if stretch.planned_s else 0.0
+        self._holds = False
         self._own_extension_s = 0.0
         self._announcements = 0
         self._tested_end_s = None
@@ -292,7 +303,8 @@ class Adaptive(Fixed):
     def _during_run(self, now: Now) -> Iterator[Move]:
         hr_bpm = now.heart_rate_bpm
         # A hole in the events (a pause, a sleeping machine) is not time spent above the ceiling.
-        if not now.judge or hr_bpm is None or now.at_s - self._seen_s > HOLE_S:
+        # A moment of doubt stops the count, it does not begin it anew.
+        if not (now.judge or now.unsure) or now.at_s - self._seen_s > HOLE_S:
             self._above_since_s = None
         self._seen_s = now.at_s
         if not now.judge or hr_bpm is None:
@@ -302,6 +314,8 @@ class Adaptive(Fixed):
         elif self._above_since_s is None:
             self._above_since_s = now.at_s
         above_s = 0.0 if self._above_since_s is None else now.at_s - self._above_since_s
+        if now.remaining_s <= TOO_LATE_TO_CUT_S:
+            return
         if above_s >= ABOVE_CEILING_FOR_S and now.elapsed_s >= NO_WALK_BEFORE_S:
             self._above_since_s = None
             yield Move(CueKind.WALK, Reason.HEART_RATE_CEILING)
@@ -312,9 +326,8 @@ class Adaptive(Fixed):
     def _during_walk(self, now: Now, walk: Recovery) -> Iterator[Move]:
         hr_bpm = now.heart_rate_bpm
         if not now.judge or hr_bpm is None:
-            if now.ends_s is None and now.clock_drives and not self._free:
-                yield Move(CueKind.COUNTDOWN, Reason.NO_SIGNAL, for_s=EARLY_NOTICE_S)
             return
+        self._holds = self._judged_end(now, walk, hr_bpm) is None
         margin_bpm = walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm)
         if self._ease_walk_helps(now, walk, margin_bpm):
             self._eased = True
@@ -323,6 +336,8 @@ class Adaptive(Fixed):
             if walk.recovered and not self._said_ready:
                 self._said_ready = True
                 yield Move(CueKind.RUN, Reason.RECOVERED, f"Recovered, {round(hr_bpm)}. Run when you like.")
+        elif not now.before_run:
+            return  # no run follows that this walk would have to prepare
         elif self._may_end_early(now, walk, hr_bpm):
             yield self._end_early(now, walk)
         elif self._planned_s < JUDGED_FROM_PLANNED_S:
@@ -344,13 +359,13 @@ class Adaptive(Fixed):
 
     def _may_end_early(self, now: Now, walk: Recovery, hr_bpm: float) -> bool:
         """A held or extended walk ends when recovered; so may the walk after a run that the ceiling cut short."""
-        if now.ends_s is None or (self._own_extension_s > 0 and now.elapsed_s >= self._planned_s):
+        if now.ends_s is None or (self._own_extension_s > 0 and now.elapsed_s >= self._begun_s):
             return walk.recovered and now.remaining_s > EARLY_NOTICE_S
         run = self._last_run
-        if not self._last_run_cut or run is None or now.remaining_s <= CUT_NOTICE_S:
+        if not self._last_run_cut or run is None or now.remaining_s <= CUT_NOTICE_S or self._rpe_extra_s > 0:
             return False
         share = self._last_run_s / run.planned_s
-        enough_s = max(CUT_WALK_AT_LEAST_S, share * self._planned_s) - CUT_NOTICE_S
+        enough_s = max(CUT_WALK_AT_LEAST_S, share * self._begun_s) - CUT_NOTICE_S
         return (
             share >= CUT_AT_LEAST
             and run.planned_s > self._planned_s
@@ -375,7 +390,7 @@ class Adaptive(Fixed):
 
     def _test_walk(self, now: Now, walk: Recovery, hr_bpm: float) -> Iterator[Move]:
         """12 s before the end, and where that is not clear once more at 4 s: will this walk have done its work?"""
-        if now.ends_s is None or now.remaining_s > TEST_BEFORE_END_S:
+        if not COUNTING_DOWN_S < now.remaining_s <= TEST_BEFORE_END_S or walk.reference_bpm is None:
             return
         at_end_bpm = walk.margin_bpm(now.elapsed_s + now.remaining_s, hr_bpm, now.ceiling_bpm)
         if self._tested_end_s != now.ends_s:
@@ -411,14 +426,17 @@ class Adaptive(Fixed):
     # -- how a stretch ends --
 
     def may_announce_end(self, now: Now) -> bool:
-        if self.walk is None or not now.judge or now.heart_rate_bpm is None:
-            return True
-        return not self._unclear and self.end_reason(now) is not None
+        return not (now.judge and self._unclear) and self.end_reason(now) is not None
 
     def end_reason(self, now: Now) -> Reason | None:
-        walk, hr_bpm = self.walk, now.heart_rate_bpm
-        if walk is None or not now.judge or hr_bpm is None:
+        if self.walk is None or not now.before_run:
             return Reason.PLANNED
+        if now.judge and now.heart_rate_bpm is not None:
+            return self._judged_end(now, self.walk, now.heart_rate_bpm)
+        # What held the walk back a moment ago still does; the clock alone, or no adaptation, lets it end.
+        return None if now.unsure and self._holds else Reason.PLANNED
+
+    def _judged_end(self, now: Now, walk: Recovery, hr_bpm: float) -> Reason | None:
         if self._planned_s < JUDGED_FROM_PLANNED_S:
             return Reason.PLANNED if hr_bpm <= now.ceiling_bpm - RUN_BELOW_CEILING_BPM else None
         if hr_bpm > now.ceiling_bpm:
@@ -442,7 +460,8 @@ class Adaptive(Fixed):
         self._last_run_s = now.elapsed_s
         self._last_run_cut = because is Reason.HEART_RATE_CEILING
         if not self._last_run_cut:
-            self._cuts_s.clear()
+            if stretch.phase is Phase.RUN:  # the end of a surge says nothing about the run after it
+                self._cuts_s.clear()
             return
         self._cuts_s.append(now.elapsed_s)
         if len(self._cuts_s) < CUTS_IN_A_ROW:
@@ -462,7 +481,7 @@ class Adaptive(Fixed):
         if not self._free and self._planned_s < JUDGED_FROM_PLANNED_S:
             yield from self._follow_trend(stretch, now, hr_bpm)
             return
-        if now.elapsed_s < EASE_WALK_FROM_S:
+        if now.elapsed_s < EASE_WALK_FROM_S or walk.reference_bpm is None or not (now.before_run or self._free):
             return
         met = walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm) >= 0
         capped = not self._free and self._at_cap(now) and not met
@@ -597,12 +616,11 @@ class Adaptive(Fixed):
         reason = Reason.RPE_LIMIT if limit else Reason.RPE_HIGH
         extended = yield from self._lengthen_for_effort(now, reason)
         changed = extended is False
-        if over >= RPE_FAR_OVER:
-            changed |= self._shorten(stretch)
-        if sum(self._rpe_over) >= 2 and not self._rpe_shortened:
-            self._rpe_shortened = True
-            changed |= self._shorten(stretch)
-        if changed:
+        twice = sum(self._rpe_over) >= 2 and not self._rpe_shortened
+        if (limit or over >= RPE_FAR_OVER or twice) and not self._changed_this_cycle and self._shorten(stretch):
+            self._changed_this_cycle = changed = True
+            self._rpe_shortened |= twice
+        if changed and not (self._free and not (stretch.cycle_run_s and stretch.cycle_walk_s)):
             yield self._ratio(stretch, reason)
         if limit and phase in (Phase.RUN, Phase.SURGE):
             yield Move(CueKind.WALK, Reason.RPE_LIMIT)

@@ -38,6 +38,7 @@ from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed
 # Nothing is adapted in the first two minutes: hearts and straps need them.
 NO_ADAPTATION_BEFORE_S = 120.0
 WARMUP_CEILING_ALLOWANCE_BPM = 15.0
+WARMUP_EASE_AFTER_S = 10.0
 SURGE_ALLOWANCE_AFTER_S = 30.0
 SIGNAL_BACK_AFTER_S = 20.0
 # Countdowns: 3-2-1 before every change; ten seconds before it in segments long enough. In short ones (under 90 s) at
@@ -60,14 +61,17 @@ RUNNER_EXTENSION_S = 15.0
 NOT_WALKED_FROM_S = 20.0
 IGNORED_IN_ROW_AT_MOST = 2
 RELEASE_NOTICE_S = 4.0
+SAME_END_S = 5.0
 # In the plan "free" the last run and walk stand for the plan, in round numbers.
 HABIT_STEP_S = 15.0
 NOT_A_BREAK_AFTER_PAUSE_S = 30.0
 # Five minutes of walking on without recovery: the rest of the session is an easy walk.
 HOLD_AT_MOST_S = 300.0
+REMIND_EVERY_S = 120.0
 
 ACTIVE = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
 RUNNING = (Phase.RUN, Phase.SURGE)
+MAIN = (*RUNNING, Phase.WALK)
 
 POLICIES: dict[PolicyName, Callable[[Runner, Plan, Control, HeartRateHistory], Policy]] = {
     PolicyName.ADAPTIVE: Adaptive,
@@ -101,10 +105,12 @@ class Progress:
     prompted: bool = False
     prompted_walk: int = 0
     repeated: bool = False
-    advised_end: bool = False
     advised_walk: bool = False
     held_by_safety: bool = False
-    held_since_s: float = 0.0
+    held_since_s: float | None = None
+    reminded_s: float = 0.0
+    willed: bool = False
+    advised_end_walk: int = 0
 
 
 class Controller:
@@ -132,6 +138,8 @@ class Controller:
         self._ignored_in_row = 0
         self._distance_m = 0.0
         self._measured_s = 0.0
+        self._sensed_m = 0.0
+        self._measures = True
         self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
         self._signal_lost_said = False
         self._battery_said = False
@@ -155,7 +163,7 @@ class Controller:
                     self._signal.changed_gait(self._movement.since_s)
         self._movement.expire(self._at_s)
         self._signal.update(self._at_s)
-        if self._signal.heart_rate_bpm is not None and self._signal.trust is not Trust.NONE:
+        if self._signal.heart_rate_bpm is not None and self._signal.trust is Trust.GOOD:
             self._history.add(self._at_s, self._signal.heart_rate_bpm)
         self._update_walk()
         match event:
@@ -192,7 +200,14 @@ class Controller:
             return None
         if p.phase is Phase.PAUSED and action is not Action.STOP:
             return "the session is paused: resume first"
-        self._undo = (self._at_s, copy.deepcopy(p), copy.deepcopy(self._policy))
+        # The history of the heart is nobody's to take back.
+        before = copy.deepcopy((p, self._policy), {id(self._history): self._history})
+        refused = self._obey_in_session(action)
+        if refused is None:
+            self._undo = (self._at_s, *before)
+        return refused
+
+    def _obey_in_session(self, action: Action) -> str | None:
         match action:
             case Action.PAUSE:
                 self._pause()
@@ -213,6 +228,8 @@ class Controller:
             return f"nothing to undo within {UNDO_WITHIN_S:g} s"
         _, self._progress, self._policy = self._undo
         self._undo = None
+        noun = words.NOUN.get(self._progress.phase, self._progress.phase.value)
+        self._cues.say_now(CueKind.RESUME, Reason.COMMAND, f"Back to the {noun}.")
         return None
 
     def _start(self, reason: Reason) -> None:
@@ -241,6 +258,9 @@ class Controller:
         away_s = self._at_s - p.paused_s
         p.started_s += away_s
         p.session_started_s += away_s
+        p.surge_ended_s += away_s
+        if p.held_since_s is not None:
+            p.held_since_s += away_s
         if p.ends_s is not None:
             p.ends_s += away_s
         if p.main_started_s is not None:
@@ -274,6 +294,7 @@ class Controller:
         if for_s < 1:
             return "this walk is as long as it may be"
         p.ends_s += for_s
+        self._foresee()
         say = words.sentence(f"{words.number(round(for_s))} more seconds")
         self._cues.say_now(CueKind.EXTEND_WALK, Reason.COMMAND, say, for_s)
         return None
@@ -306,7 +327,7 @@ class Controller:
         self._rpe = rpe
         self._rpe_over_in_row = self._rpe_over_in_row + 1 if rpe > self._plan.rpe_target[1] else 0
         self._rpe_until_walk = None
-        if self._adapting:
+        if self._adapting and self._progress.phase in MAIN:
             self._do_all(self._policy.report(rpe, self._now(), self._progress.phase))
 
     def _hear_battery(self, percent: int | None) -> None:
@@ -331,9 +352,9 @@ class Controller:
         self._heed_alarm()
         if self._free:
             self._follow_gait()
-        elif p.phase in (Phase.RUN, Phase.SURGE, Phase.WALK):
+        elif p.phase in MAIN:
             self._follow_distance()
-        if p.phase in (Phase.RUN, Phase.SURGE, Phase.WALK):
+        if p.phase in MAIN:
             self._do_all(self._policy.during(self._now()))
         self._end_what_is_over()
         self._keep_limits()
@@ -344,22 +365,22 @@ class Controller:
     def _now(self) -> Now:
         p = self._progress
         hr_bpm = self._signal.heart_rate_bpm
-        judge = (
+        may = (
             self._adapting
-            and self._signal.trust is Trust.GOOD
-            and hr_bpm is not None
             and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
             and not p.interrupted
             and not p.not_walked
         )
+        good = self._signal.trust is Trust.GOOD and hr_bpm is not None
         return Now(
             self._at_s,
             self._at_s - p.started_s,
             p.ends_s,
             hr_bpm,
-            judge,
-            self._signal.clock_drives(self._at_s),
-            self._present_ceiling_bpm(),
+            judge=may and good,
+            unsure=may and not good and not self._signal.clock_drives(self._at_s),
+            before_run=p.next_phase in RUNNING,
+            ceiling_bpm=self._present_ceiling_bpm(),
         )
 
     def _present_ceiling_bpm(self) -> float:
@@ -373,24 +394,28 @@ class Controller:
         p, walk, hr_bpm = self._progress, self._policy.walk, self._signal.heart_rate_bpm
         if p.phase is not Phase.WALK or walk is None:
             return
-        if self._movement.running_now and self._at_s - p.started_s >= NOT_WALKED_FROM_S and not self._free:
+        if self._movement.gait_now and self._at_s - p.started_s >= NOT_WALKED_FROM_S and not self._free:
             p.not_walked = True
         if hr_bpm is not None and self._signal.trust is Trust.GOOD:
             walk.update(self._at_s, hr_bpm, self._present_ceiling_bpm())
 
     def _measure_distance(self) -> None:
-        """By the sensor; without one, by the plan's pace."""
+        """By the sensor; while that is silent, by the plan's pace."""
         p = self._progress
-        if self._movement.known:
-            self._distance_m = self._movement.distance_m
+        moved_m = self._movement.distance_m - self._sensed_m
+        self._sensed_m = self._movement.distance_m
+        measures = self._movement.measures(self._at_s)
+        if measures and self._measures:
+            self._distance_m += moved_m
         elif p.phase in ACTIVE:
             walking = p.phase not in RUNNING
             self._distance_m += (self._at_s - self._measured_s) * speed_m_s(self._plan, walking=walking)
         self._measured_s = self._at_s
+        self._measures = measures
 
     def _tell_signal(self) -> None:
         """Once when the clock takes over, once when heart rate is back and has been good for a while."""
-        if not self._signal_lost_said and self._signal.clock_drives(self._at_s):
+        if not self._signal_lost_said and self._signal.clock_drives(self._at_s) and not self._signal.too_high:
             self._signal_lost_said = True
             what = "No heart rate" if self._signal.trust is Trust.NONE else "Check the strap"
             self._cues.say_when_quiet(self._at_s, CueKind.SIGNAL_LOST, Reason.NO_SIGNAL, f"{what}. Using the clock.")
@@ -412,6 +437,8 @@ class Controller:
         match move.kind:
             case CueKind.WALK if not self._free:
                 self._to_walk(move.reason)
+            case CueKind.WALK if move.reason is Reason.RPE_LIMIT:
+                self._cues.say_now(move.kind, move.reason, "Time for a walk.")
             case CueKind.WALK:
                 if not p.advised_walk:
                     p.advised_walk = True
@@ -421,6 +448,8 @@ class Controller:
                 p.ends_s += move.for_s
                 self._foresee()
                 self._cues.say_now(move.kind, move.reason, move.say, move.for_s)
+            case CueKind.COUNTDOWN if self._safety.forbids_running:
+                pass  # the walk goes on, whatever the policy thinks
             case CueKind.COUNTDOWN if move.for_s is not None:
                 p.ends_s = p.counted_end_s = p.noticed_end_s = self._at_s + move.for_s
                 self._say_countdown(f"{words.number(round(move.for_s))} seconds", move.for_s, move.reason)
@@ -442,13 +471,15 @@ class Controller:
         p = self._progress
         if p.phase is Phase.SURGE:
             p.surge_ended_s = self._at_s
+        new_cycle = phase is not Phase.WALK and p.phase not in RUNNING
         p.phase = phase
         p.started_s = self._at_s if started_s is None else started_s
         p.ends_s = ends_s
         p.ends_at_m = None
-        p.interrupted = p.not_walked = p.prompted = p.repeated = p.advised_walk = p.held_by_safety = False
+        p.interrupted = p.not_walked = p.prompted = p.repeated = p.advised_walk = p.held_by_safety = p.willed = False
+        p.held_since_s = None
         p.noticed_end_s = p.counted_end_s = None
-        self._cues.change(self._at_s, new_cycle=phase is not Phase.WALK)
+        self._cues.change(self._at_s, new_cycle=new_cycle)
         if self._movement.running is None:
             self._signal.changed_gait(self._at_s)
 
@@ -461,7 +492,7 @@ class Controller:
         """The warm-up is over, or there was none."""
         p = self._progress
         if p.phase is Phase.WARMUP and self._movement.running is not True:
-            self._policy.learn_base(self._at_s)
+            self._policy.learn_base(p.session_started_s, self._at_s)
         p.main_started_s = self._due_s()
         p.main_started_m = self._distance_m
         self._enter_stretch(self._next_from_cursor(), reason)
@@ -511,16 +542,19 @@ class Controller:
             return
         before = p.stretch
         started_s = self._due_s()
-        length_s = stretch.planned_s * self._policy.length(stretch)
+        share = self._policy.length(stretch) if self._adapting else 1.0
+        length_s = min(stretch.planned_s * share, stretch.most_s)
         self._enter_phase(stretch.phase, started_s + length_s, started_s)
         p.stretch = stretch
+        p.willed = because is Reason.COMMAND
         self._policy.begin(stretch, started_s)
         if stretch.planned_m is not None and stretch.phase is not Phase.WALK:
-            p.ends_at_m = self._distance_m + stretch.planned_m * self._policy.length(stretch)
+            p.ends_at_m = self._distance_m + stretch.planned_m * share
         if stretch.phase is Phase.WALK:
             p.walks += 1
             if self._rpe_until_walk is not None and p.walks > self._rpe_until_walk:
-                self._rpe = None
+                self._rpe = self._rpe_until_walk = None
+                self._rpe_over_in_row = 0
         self._foresee()
         self._say_change(stretch, length_s, because)
         if before is not None and stretch.block != before.block:
@@ -543,7 +577,8 @@ class Controller:
 
     def _say_change(self, stretch: Stretch, length_s: float, because: Reason) -> None:
         by_distance = stretch.planned_m is not None and stretch.phase is not Phase.WALK
-        how_long = words.distance(stretch.planned_m or 0) if by_distance else words.duration(length_s)
+        share = length_s / stretch.planned_s
+        how_long = words.distance((stretch.planned_m or 0) * share) if by_distance else words.duration(length_s)
         kind = CueKind(stretch.phase.value)
         say = f"{stretch.phase.value.capitalize()} {how_long}."
         reason = because if because in REASONS[kind] else Reason.PLANNED
@@ -557,7 +592,7 @@ class Controller:
         """The phase has reached its end: what comes next?"""
         p = self._progress
         goal_m = self._plan.distance_m
-        in_main = p.phase in (Phase.RUN, Phase.SURGE, Phase.WALK)
+        in_main = p.phase in MAIN
         if goal_m is not None and in_main and self._distance_m - p.main_started_m >= goal_m:
             self._end_stretch(Reason.PLANNED)
             self._begin_cooldown(Reason.PLANNED)
@@ -568,6 +603,8 @@ class Controller:
         if self._at_s < p.ends_s:
             return
         match p.phase:
+            case Phase.WARMUP if self._safety.forbids_running and p.next_phase in RUNNING:
+                p.ends_s, p.held_by_safety, p.held_since_s = None, True, self._at_s
             case Phase.WARMUP:
                 self._begin_main(Reason.PLANNED)
             case Phase.RUN | Phase.SURGE:
@@ -578,28 +615,36 @@ class Controller:
                 self._finish(Reason.PLANNED)
 
     def _end_walk(self) -> None:
-        p = self._progress
+        """The next stretch, or a hold: nobody runs against safety, or before the walk has done its work."""
+        p, walk = self._progress, self._policy.walk
         reason = self._policy.end_reason(self._now())
-        if p.next_phase in RUNNING and (reason is None or self._safety.forbids_running):
+        told_to_end = p.advised_end_walk == p.walks and walk is not None and not walk.recovered
+        if p.next_phase in RUNNING and (reason is None or told_to_end or self._safety.forbids_running):
             p.ends_s = None
-            p.held_since_s = self._at_s
             p.held_by_safety = self._safety.forbids_running
-            if reason is None:
-                say = "Keep walking. An easy finish is fine today."
-                self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.EASY_FINISH, say)
+            if p.held_since_s is None:
+                p.held_since_s = p.reminded_s = self._at_s
+                if reason is None and not told_to_end:
+                    say = "Keep walking. An easy finish is fine today."
+                    self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.EASY_FINISH, say)
             return
         self._next_stretch(reason or Reason.PLANNED)
 
     def _release(self) -> None:
-        """A walk without an end gets one: safety is content again, the runner is running, or enough is enough."""
-        p = self._progress
-        if p.phase is not Phase.WALK or self._free:
+        """A stretch that is held gets an end again: nothing stands against a run any more, or enough is enough."""
+        p, now = self._progress, self._now()
+        if self._free or p.held_since_s is None:
             return
-        if p.not_walked and not self._safety.forbids_running:
-            self._next_stretch(Reason.PLANNED)
-        elif self._at_s - p.held_since_s >= HOLD_AT_MOST_S:
+        if self._at_s - p.held_since_s >= HOLD_AT_MOST_S:
             self._begin_cooldown(Reason.EASY_FINISH)
-        elif p.held_by_safety and not self._safety.forbids_running:
+        elif self._safety.forbids_running:
+            if self._at_s - p.reminded_s >= REMIND_EVERY_S:
+                p.reminded_s = self._at_s
+                say = "Check the strap or your maximum."
+                self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.SAFETY, say)
+        elif p.not_walked:
+            self._next_stretch(Reason.PLANNED)
+        elif p.held_by_safety or not (now.judge or now.unsure):
             p.held_by_safety = False
             p.ends_s = self._at_s + RELEASE_NOTICE_S
 
@@ -633,12 +678,13 @@ class Controller:
         if p.ends_at_m is None:
             return
         left_m = p.ends_at_m - self._distance_m
-        if not self._movement.known and not self._distance_missed_said:
+        if not self._measures and not self._distance_missed_said:
             self._distance_missed_said = True
             say = "No distance. Using your pace."
             self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.PLANNED, say)
-        speed = self._movement.speed_m_s if self._movement.known else speed_m_s(self._plan, walking=False)
-        p.ends_s = self._at_s if left_m <= 0 else self._at_s + left_m / max(speed or 0.0, 0.5)
+        sensed = self._movement.speed_m_s if self._measures else None
+        speed = sensed if sensed is not None else speed_m_s(self._plan, walking=False)
+        p.ends_s = self._at_s if left_m <= 0 else self._at_s + left_m / max(speed, 0.5)
 
     def _follow_gait(self) -> None:
         """Plan ``free``: the runner decides, speed or cadence tell."""
@@ -649,7 +695,7 @@ class Controller:
         if p.phase is Phase.WARMUP:
             if running:
                 self._enter_free(running=True, since_s=seen_since_s)
-        elif self._movement.since_s > p.started_s and running is not (p.phase in RUNNING):
+        elif max(self._movement.since_s, p.resumed_s) > p.started_s and running is not (p.phase in RUNNING):
             self._enter_free(running=running, since_s=seen_since_s)
 
     def _enter_free(self, *, running: bool, since_s: float) -> None:
@@ -657,7 +703,7 @@ class Controller:
         p = self._progress
         repeat = (p.stretch.repeat if p.stretch is not None else 0) + (1 if running else 0)
         if p.stretch is None:
-            self._policy.learn_base(since_s)
+            self._policy.learn_base(p.session_started_s, since_s)
             p.main_started_s = since_s
         else:
             if not p.interrupted:
@@ -682,12 +728,17 @@ class Controller:
     def _heed_alarm(self) -> None:
         """An alarm turns a run into a walk at once; until it is over no run begins (see ``_end_walk``)."""
         p = self._progress
-        if not self._safety.update(self._at_s, self._trusted_bpm(), self._signal.too_high):
-            return
-        if p.phase in RUNNING and not self._free:
+        begins = self._safety.update(
+            self._at_s,
+            self._trusted_bpm(),
+            self._signal.too_high,
+            unsure=self._trusted_bpm() is None and self._signal.bad_for_s(self._at_s) < self._settings.doubt_after_s,
+        )
+        running = p.phase in RUNNING
+        if running and not self._free and (begins or (self._safety.forbids_running and not p.willed)):
             self._to_walk(Reason.SAFETY)
-        else:
-            lead = "Walk now. " if p.phase in RUNNING else ""
+        elif begins:
+            lead = "Walk now. " if running else ""
             self._cues.say_now(CueKind.WARNING, Reason.SAFETY, f"{lead}Check the strap or your maximum.")
 
     def _keep_limits(self) -> None:
@@ -701,12 +752,12 @@ class Controller:
             and walk.drop_bpm is not None
             and hr_bpm is not None
             and not walk.once_recovered
-            and not p.advised_end
+            and p.advised_end_walk == 0
             and not p.not_walked
             and self._movement.running is not True
             and self._safety.stuck_in_walk(self._at_s - p.started_s, walk.drop_bpm, hr_bpm, self._ready_bpm)
         ):
-            p.advised_end = True
+            p.advised_end_walk = p.walks
             self._cues.say_now(CueKind.WARNING, Reason.SAFETY, "Heart rate stays up. Walk home easy today.")
         if p.phase in ACTIVE and p.phase is not Phase.COOLDOWN:
             too_long = self._at_s - p.session_started_s >= self._plan.max_total_s
@@ -729,7 +780,7 @@ class Controller:
             return
         length_s = p.ends_s - p.started_s
         if remaining_s <= COUNTDOWN_S:
-            if self._settings.countdown and p.counted_end_s != p.ends_s and self._policy_may_announce():
+            if self._settings.countdown and not self._told_already(p.counted_end_s) and self._policy_may_announce():
                 p.counted_end_s = p.ends_s
                 self._say_countdown("three, two, one", remaining_s)
             return
@@ -738,12 +789,17 @@ class Controller:
             self._settings.notice
             and long_enough
             and remaining_s >= MIN_NOTICE_S
-            and p.noticed_end_s != p.ends_s
+            and not self._told_already(p.noticed_end_s)
             and (length_s >= SHORT_SEGMENT_S or self._cues.said_in_cycle == 0)
             and self._policy_may_announce()
         ):
             p.noticed_end_s = p.ends_s
             self._say_countdown(f"{words.number(round(remaining_s))} seconds", remaining_s)
+
+    def _told_already(self, told_end_s: float | None) -> bool:
+        """The end of a run by distance wanders by seconds; only one that moves well away is told of again."""
+        ends_s = self._progress.ends_s
+        return told_end_s is not None and ends_s is not None and ends_s - told_end_s <= SAME_END_S
 
     def _policy_may_announce(self) -> bool:
         return self._progress.phase is Phase.WARMUP or self._policy.may_announce_end(self._now())
@@ -763,7 +819,7 @@ class Controller:
         remaining_s = float("inf") if p.ends_s is None else p.ends_s - self._at_s
         if p.phase is Phase.WARMUP:
             self._ease_warmup()
-        if self._free or p.stretch is None or p.phase not in (*RUNNING, Phase.WALK):
+        if self._free or p.stretch is None or p.phase not in MAIN:
             return
         if elapsed_s >= IGNORED_AFTER_S and remaining_s >= NOTICE_S:
             self._repeat_ignored()
@@ -778,7 +834,8 @@ class Controller:
         every = 1 if self._rpe_over_in_row == 1 else PROMPT_EVERY_WALKS
         if self._settings.rpe_prompts and p.walks - p.prompted_walk >= every:
             p.prompted_walk = p.walks
-            self._rpe_until_walk = p.walks + 1
+            if self._rpe_until_walk is None:
+                self._rpe_until_walk = p.walks + 1
             self._cues.say_when_quiet(self._at_s, CueKind.RPE_PROMPT, Reason.PLANNED, "Effort, zero to ten?")
         elif self._settings.tips and p.walks % PROMPT_EVERY_WALKS == 1 and walk.planned_s >= TIP_FROM_WALK_S:
             say = words.TIPS[p.walks // PROMPT_EVERY_WALKS % len(words.TIPS)]
@@ -789,7 +846,7 @@ class Controller:
         if (
             not p.advised_walk
             and not self._free
-            and self._signal.trust is Trust.GOOD
+            and self._signal.good_for_s(self._at_s) >= WARMUP_EASE_AFTER_S
             and hr_bpm is not None
             and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
             and hr_bpm > self._ceiling_bpm + WARMUP_CEILING_ALLOWANCE_BPM
@@ -801,7 +858,7 @@ class Controller:
 
     def _repeat_ignored(self) -> None:
         """Only where speed or cadence says so; once; and after two in a row no more, until one is followed."""
-        p, running = self._progress, self._movement.running
+        p, running = self._progress, self._movement.gait_now
         if running is None or p.repeated:
             return
         p.repeated = True
@@ -819,7 +876,9 @@ class Controller:
     def _step(self, event: Event, refused: str | None) -> Step:
         p = self._progress
         next_change_s = p.ends_s if p.phase in ACTIVE else None
-        cues = self._cues.collect(self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD)
+        cues = self._cues.collect(
+            self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD, listening=p.phase in ACTIVE
+        )
         since_s = p.paused_s if p.phase is Phase.PAUSED else p.started_s
         remaining_s: float | None = None
         if p.ends_s is not None:
@@ -870,7 +929,8 @@ class Controller:
         stretch = p.stretch or self._first
         if stretch is None:
             return Ratio(0.0, 0.0, 0.0, 0.0)
-        run_s, walk_s = self._policy.ratio_s(stretch)
+        planned = stretch.cycle_run_s, stretch.cycle_walk_s
+        run_s, walk_s = self._policy.ratio_s(stretch) if self._adapting else planned
         if p.phase is Phase.WALK and p.ends_s is not None:
             extended_s = p.ends_s - p.started_s - stretch.planned_s
             walk_s = max(walk_s, stretch.cycle_walk_s + extended_s)

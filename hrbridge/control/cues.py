@@ -12,9 +12,9 @@ QUIET_BEFORE_CHANGE_S = 5.0
 BETWEEN_CUES_S = 4.0
 # What waits longer than this for a quiet moment is not worth saying any more.
 WAIT_AT_MOST_S = 30.0
-# The same advice in two segments running then falls silent for three.
-SAME_ADVICE_SEGMENTS = 2
-SILENT_SEGMENTS = 3
+# The same advice in two runs (or walks) in a row then falls silent for three.
+SAME_ADVICE_CYCLES = 2
+SILENT_CYCLES = 3
 
 TTL_S: dict[CueKind, float] = {CueKind.COUNTDOWN: 2.0, CueKind.TIP: 10.0, CueKind.RATIO: 15.0, CueKind.FINISH: 30.0}
 USUAL_TTL_S = 5.0
@@ -32,6 +32,8 @@ PRIORITY: dict[CueKind, int] = {
     CueKind.TIP: 1,
 }
 ADVICE = (CueKind.EASE_RUN, CueKind.EASE_WALK, CueKind.WALK, CueKind.RUN)
+# What would be out of place in the next phase.
+FOR_THIS_PHASE = (*ADVICE, CueKind.RPE_PROMPT)
 
 
 class Waiting(Struct, frozen=True):
@@ -53,17 +55,17 @@ class Cues:
         self._waiting: list[Waiting] = []
         self._last_change_s = float("-inf")
         self._last_cue_s = float("-inf")
-        self._segment = 0
+        self._cycle = 0
         self._advised: dict[CueKind, list[int]] = {}
         self.said_in_cycle = 0
 
     def change(self, at_s: float, *, new_cycle: bool) -> None:
         """A new phase begins: what was meant for the last one is forgotten."""
         self._last_change_s = at_s
-        self._segment += 1
         if new_cycle:
+            self._cycle += 1
             self.said_in_cycle = 0
-        self._waiting = [w for w in self._waiting if w.kind not in ADVICE]
+        self._waiting = [w for w in self._waiting if w.kind not in FOR_THIS_PHASE and not _is_form_tip(w)]
 
     def say_now(self, kind: CueKind, reason: Reason, say: str, for_s: float | None = None) -> None:
         """Changes, countdowns, extensions and safety: they have their own moment."""
@@ -82,14 +84,14 @@ class Cues:
         """Something better is to be said."""
         self._waiting = [w for w in self._waiting if w.kind is not kind]
 
-    def collect(self, at_s: float, next_change_s: float | None, *, trusted: bool) -> tuple[Cue, ...]:
+    def collect(self, at_s: float, next_change_s: float | None, *, trusted: bool, listening: bool) -> tuple[Cue, ...]:
         """The cues of this step; called once per step. Advice does not wait for an untrusted signal."""
         if self._waiting:
             self._waiting = [w for w in self._waiting if w.until_s >= at_s and (trusted or w.kind not in ADVICE)]
-            if self._waiting and not self._ready and self._is_quiet(at_s, next_change_s):
+            if self._waiting and not self._ready and listening and self._is_quiet(at_s, next_change_s):
                 waiting = self._waiting.pop(0)
                 if waiting.kind in ADVICE:
-                    self._advised.setdefault(waiting.kind, []).append(self._segment)
+                    self._advised.setdefault(waiting.kind, []).append(self._cycle)
                 self.said_in_cycle += 1
                 self.say_now(waiting.kind, waiting.reason, waiting.say, waiting.for_s)
         if not self._ready:
@@ -106,11 +108,14 @@ class Cues:
         )
 
     def _advice_is_welcome(self, kind: CueKind) -> bool:
-        """Segments of one kind are two apart: run, walk, run."""
-        said = self._advised.get(kind, [])[-SAME_ADVICE_SEGMENTS:]
-        if len(said) < SAME_ADVICE_SEGMENTS or said[1] - said[0] > 2:
+        said = self._advised.get(kind, [])[-SAME_ADVICE_CYCLES:]
+        if len(said) < SAME_ADVICE_CYCLES or said[1] - said[0] > 1:
             return True
-        return self._segment - said[1] > 2 * SILENT_SEGMENTS
+        return self._cycle - said[1] > SILENT_CYCLES
+
+
+def _is_form_tip(waiting: Waiting) -> bool:
+    return waiting.kind is CueKind.TIP and waiting.reason is Reason.PLANNED
 
 
 def _round(seconds: float | None) -> float | None:

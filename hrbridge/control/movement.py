@@ -31,6 +31,7 @@ class Movement:
         self._last_s: float | None = None
         self._interval_s = 1.0
         self._last_distance_m: float | None = None
+        self._measured_s = float("-inf")
 
     def update(self, event: Speed) -> bool:
         """Take one event; true when it makes a change of gait certain."""
@@ -41,6 +42,8 @@ class Movement:
         self._last_s = event.at_s
         if event.distance_m is not None:
             self._last_distance_m = event.distance_m
+        if event.distance_m is not None or event.speed_m_s is not None:
+            self._measured_s = event.at_s
         self.speed_m_s = event.speed_m_s
         self.cadence_spm = event.cadence_spm
         seen = _gait(event, self._candidate)
@@ -64,14 +67,13 @@ class Movement:
             self._candidate = None
 
     @property
-    def running_now(self) -> bool:
-        """Running for the last 10 s, with no sign of walking at this moment."""
-        return self.running is True and self._candidate is True
+    def gait_now(self) -> bool | None:
+        """True for running, False for walking, where the last ten seconds and this moment agree."""
+        return self.running if self.running is self._candidate else None
 
-    @property
-    def known(self) -> bool:
-        """True once any source of speed has been heard."""
-        return self._last_s is not None
+    def measures(self, at_s: float) -> bool:
+        """True while the source gives speed or distance."""
+        return at_s - self._measured_s <= max(STALE_S, 3 * self._interval_s)
 
     def _advance(self, event: Speed, interval_s: float) -> None:
         if event.distance_m is not None and self._last_distance_m is not None:

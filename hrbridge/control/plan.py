@@ -112,8 +112,8 @@ def needs_distance(plan: Plan) -> bool:
 class Stretch(Struct, frozen=True):
     """One segment as it comes up, with the cycle it belongs to: the runs up to a walk, and that walk.
 
-    ``planned_s`` and the two sums of the cycle count segments by distance at
-    the plan's pace.
+    ``most_s`` is what the total time leaves for it. ``planned_s`` and the two
+    sums of the cycle count segments by distance at the plan's pace.
     """
 
     phase: Phase
@@ -123,6 +123,7 @@ class Stretch(Struct, frozen=True):
     repeat: int
     cycle_run_s: float
     cycle_walk_s: float
+    most_s: float = float("inf")
 
 
 class Cursor:
@@ -162,6 +163,7 @@ class Cursor:
         block = self._plan.block[self._block]
         segment = block.segments[self._segment]
         planned_s = self._seconds(segment)
+        most_s = float("inf")
         if self._plan.total_s is not None:
             left_s = self._plan.total_s - elapsed_s
             if left_s <= 0:
@@ -170,7 +172,7 @@ class Cursor:
                 # The last run takes what is left of the time; a stump of a run is left out.
                 if left_s < min(MIN_RUN_S, planned_s):
                     return None
-                planned_s = left_s
+                most_s = left_s
         run_s, walk_s = self._cycle_s(block)
         return Stretch(
             PHASE_OF[segment.kind],
@@ -180,6 +182,7 @@ class Cursor:
             self._cycles_in_block + 1,
             run_s,
             walk_s,
+            most_s,
         )
 
     def _cycle_s(self, block: Block) -> tuple[float, float]:

@@ -25,7 +25,8 @@ REFERENCE_FROM_S = -5.0
 REFERENCE_TO_S = 20.0
 MEAN_OVER_S = 5.0
 BASE_FROM_LAST_S = 60.0
-BASE_DRIFT_BPM_PER_S = 3.0 / 600.0
+BASE_FROM_AT_LEAST_S = 28.0
+DRIFT_BPM_PER_S = 3.0 / 600.0
 BASE_AT_MOST_HRR = 0.5
 FALLING_BPM = 3.0
 FALLING_OVER_S = 10.0
@@ -101,8 +102,11 @@ class HeartRateHistory:
         return [point_s for point_s, _ in self._points if point_s >= from_s]
 
     def median_bpm(self, from_s: float) -> float | None:
-        values = [bpm for point_s, bpm in self._points if point_s >= from_s]
-        return median(values) if values else None
+        """Of all points since; None when they span less than half a minute."""
+        times = self.times_s(from_s)
+        if not times or times[-1] - times[0] < BASE_FROM_AT_LEAST_S:
+            return None
+        return median(bpm for point_s, bpm in self._points if point_s >= from_s)
 
 
 class WalkingBase:
@@ -126,7 +130,7 @@ class WalkingBase:
         """The base in bpm at ``at_s``."""
         if self._learned_bpm is None:
             return None
-        return min(self._learned_bpm + BASE_DRIFT_BPM_PER_S * (at_s - self._learned_s), self._most_bpm)
+        return min(self._learned_bpm + DRIFT_BPM_PER_S * (at_s - self._learned_s), self._most_bpm)
 
 
 class Recovery:
@@ -157,9 +161,8 @@ class Recovery:
         """Take the median at ``at_s``; ``recovered`` is true once a test has held for 5 s."""
         if at_s - self.started_s <= REFERENCE_TO_S:
             self._raise_reference(at_s)
-        if self.reference_bpm is None:
-            self.reference_bpm = heart_rate_bpm
-        self.drop_bpm = self.reference_bpm - heart_rate_bpm
+        if self.reference_bpm is not None:
+            self.drop_bpm = self.reference_bpm - heart_rate_bpm
         walked_s = at_s - self.started_s
         if self.margin_bpm(walked_s, heart_rate_bpm, ceiling_bpm) < 0:
             self._met_since_s = None
@@ -168,6 +171,7 @@ class Recovery:
         self.recovered = (
             walked_s >= NO_JUDGEMENT_BEFORE_S and self._met_since_s is not None and at_s - self._met_since_s >= HOLD_S
         )
+        self.once_recovered |= self.recovered
 
     def required_bpm(self, walked_s: float) -> float:
         """The drop that is asked for after ``walked_s``."""
@@ -182,9 +186,9 @@ class Recovery:
         Either the drop is large enough or heart rate is down at the ready
         line; never while it is above the ceiling.
         """
-        if self.reference_bpm is None:
-            return ceiling_bpm - heart_rate_bpm
-        by_drop = self.reference_bpm - heart_rate_bpm - self.required_bpm(walked_s)
+        by_drop = float("-inf")  # without a trusted value around the cue nobody knows from where it fell
+        if self.reference_bpm is not None:
+            by_drop = self.reference_bpm - heart_rate_bpm - self.required_bpm(walked_s)
         by_ready_line = self._ready_bpm - heart_rate_bpm
         return min(max(by_drop, by_ready_line), ceiling_bpm - heart_rate_bpm)
 

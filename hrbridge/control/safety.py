@@ -42,12 +42,15 @@ class Safety:
         """True from an alarm until 20 s are clean."""
         return self._tripped
 
-    def update(self, at_s: float, trusted_bpm: float | None, too_high: bool) -> bool:
+    def update(self, at_s: float, trusted_bpm: float | None, too_high: bool, *, unsure: bool = False) -> bool:
         """True when an alarm begins: walk, and check the strap or the maximum.
 
         ``trusted_bpm`` is None without good trust; ``too_high``: a steady
-        signal above any valid heart rate.
+        signal above any valid heart rate; ``unsure``: in doubt for some
+        seconds only, which stops the counts and does not begin them anew.
         """
+        if unsure and not too_high:
+            return False
         above = trusted_bpm is not None and trusted_bpm > self._maximum_bpm + ABOVE_MAXIMUM_BPM
         near = self._easy and trusted_bpm is not None and trusted_bpm > NEAR_MAXIMUM * self._maximum_bpm
         self._above_since_s = _since(self._above_since_s, above, at_s)

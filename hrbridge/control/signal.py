@@ -21,12 +21,15 @@ WINDOW_S = 5.0
 MAX_STEP_BPM_S = 8.0
 NEW_LEVEL_AFTER_S = 5.0
 TOO_HIGH_AFTER_S = 15.0
+# One sample above the range is a spike like any other.
+TOO_HIGH_DOUBT_S = 3.0
 # [M] clean recordings stay flat for up to 41 s.
 FROZEN_AFTER_S = 60.0
 FROZEN_WITH_A_CAUSE_AFTER_S = 20.0
 # [M] clean recordings match the cadence in up to 18 % of samples, so a lock also needs a jump at its start.
 LOCKED_WITHIN_BPM = 2.0
 LOCKED_AFTER_S = 30.0
+LOCKED_SHARE = 0.9
 LOCK_JUMP_BPM = 15.0
 LOCK_JUMP_WITHIN_S = 6.0
 RR_WINDOW_S = 10.0
@@ -64,8 +67,9 @@ class SignalMonitor:
         self._rr_disagrees = False
         self._contact_off_since_s: float | None = None
         self._recent: deque[tuple[float, int]] = deque()
-        self._locked_since_s: float | None = None
-        self._lock_jumped = False
+        self._matches: deque[tuple[float, bool]] = deque()
+        self._lock_jump_s = NEVER_S
+        self._locked = False
         self._trust_since_s = 0.0
         self._bad_since_s: float | None = None
 
@@ -184,26 +188,31 @@ class SignalMonitor:
                 self._rr.append((sample.at_s, rr_s))
 
     def _hear_cadence(self, at_s: float, bpm: int, cadence_spm: float | None) -> None:
+        """A lock begins with a jump onto the cadence, and then nearly every sample for half a minute is a step."""
         while self._recent and self._recent[0][0] < at_s - RR_WINDOW_S:
             self._recent.popleft()
-        if cadence_spm and abs(bpm - cadence_spm) <= LOCKED_WITHIN_BPM:
-            if self._locked_since_s is None:
-                self._locked_since_s = at_s
-                self._lock_jumped = any(
-                    abs(bpm - before) >= LOCK_JUMP_BPM
-                    for before_s, before in self._recent
-                    if before_s >= at_s - LOCK_JUMP_WITHIN_S
-                )
-        else:
-            self._locked_since_s = None
+        while self._matches and self._matches[0][0] < at_s - LOCKED_AFTER_S:
+            self._matches.popleft()
+        matches = bool(cadence_spm) and abs(bpm - (cadence_spm or 0.0)) <= LOCKED_WITHIN_BPM
+        if matches and any(
+            abs(bpm - before) >= LOCK_JUMP_BPM
+            for before_s, before in self._recent
+            if before_s >= at_s - LOCK_JUMP_WITHIN_S
+        ):
+            self._lock_jump_s = at_s
+        self._matches.append((at_s, matches))
         self._recent.append((at_s, bpm))
+        nearly_all = sum(match for _, match in self._matches) >= LOCKED_SHARE * len(self._matches)
+        spans_s = at_s - self._matches[0][0]
+        began = self._lock_jump_s >= self._matches[0][0] - LOCK_JUMP_WITHIN_S
+        self._locked = nearly_all and spans_s >= LOCKED_AFTER_S - 2 and (self._locked or began)
 
     def _find_doubt(self, at_s: float) -> str:
         """Why the signal is doubtful, in words; empty when it is not."""
         contact_off = self._contact_off_since_s is not None and at_s - self._contact_off_since_s >= CONTACT_OFF_AFTER_S
         if contact_off:
             return "no contact"
-        if self._too_high_since_s is not None:
+        if self._too_high_since_s is not None and self._too_high_s - self._too_high_since_s >= TOO_HIGH_DOUBT_S:
             return "too high"
         flat_s = self._accepted_s - self._flat_since_s
         if flat_s >= FROZEN_AFTER_S:
@@ -213,11 +222,7 @@ class SignalMonitor:
             over_a_change = self._flat_since_s < self._changed_gait_s <= self._accepted_s - FROZEN_WITH_A_CAUSE_AFTER_S
             if rr_stopped or over_a_change:
                 return "frozen"
-        if (
-            self._lock_jumped
-            and self._locked_since_s is not None
-            and self._accepted_s - self._locked_since_s >= LOCKED_AFTER_S
-        ):
+        if self._locked:
             return "cadence"
         return "RR intervals disagree" if self._rr_disagrees else ""
 

@@ -418,3 +418,17 @@ def test_the_fixed_policy_still_measures_recovery() -> None:
     settings = Control(policy=PolicyName.FIXED)
     run = PaperRun(four_one(), recovering(), settings=settings).until(Phase.WALK).go(50)
     assert run.steps[-1].estimate.recovered is True
+
+
+def test_effort_nine_shortens_hard_plans_too() -> None:
+    run = in_walk(PaperRun(four_one(rpe_target=(7.0, 8.0)), recovering()))
+    run.effort(9)
+    assert run.ratio[0] == 192.0
+
+
+def test_effort_shortens_the_run_once_per_cycle() -> None:
+    run = in_walk(PaperRun(four_one(), recovering()))
+    run.effort(8)
+    run.go(3)
+    run.effort(8)
+    assert run.ratio[0] == 192.0

@@ -430,3 +430,96 @@ def test_time_never_runs_back() -> None:
 def test_speed_alone_moves_nothing_in_a_plan() -> None:
     run = PaperRun(easy(), recovering()).until(Phase.RUN)
     assert run.tell(Speed(run.now_s + 0.5, 0.0)).phase is Phase.RUN
+
+
+# -- what a second look found --
+
+
+def test_no_run_begins_from_the_warm_up_while_an_alarm_is_on() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), lambda *_: 190).go(400)
+    assert {step.phase for step in run.steps} == {Phase.WARMUP}
+
+
+def test_the_countdown_waits_until_safety_lets_the_run_come() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), hot(188)).until(Phase.WALK)
+    run.heart = lambda *_: 187
+    run.go(120)
+    run.heart = lambda *_: 119
+    before = len(run.said(CueKind.COUNTDOWN))
+    run.until(Phase.RUN, 60)
+    assert len(run.said(CueKind.COUNTDOWN)) == before + 1
+
+
+def test_one_bad_second_does_not_end_a_walk_that_is_held_back() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn(run_bpm=158)).until(Phase.WALK).go(100)
+    while (run.steps[-1].phase_remaining_s or 0) > 1:
+        run.go(1)
+    good, run.heart = run.heart, lambda *_: 240
+    run.go(1)
+    run.heart = good
+    run.go(20)
+    assert run.steps[-1].phase is Phase.WALK
+
+
+def test_a_spike_now_and_then_does_not_switch_the_ceiling_off() -> None:
+    def spiky(phase: Phase, elapsed_s: float) -> float:
+        return 198 if elapsed_s % 8 == 0 else 158 if phase is Phase.RUN else 110
+
+    run = PaperRun(run_walk(240, 60, total_s=3000), spiky).until(Phase.WALK)
+    assert run.lengths_s(Phase.RUN)[0] <= 30
+
+
+def test_after_the_advice_to_walk_home_no_run_comes_without_recovery() -> None:
+    run = PaperRun(run_walk(240, 180, total_s=3000), stubborn(run_bpm=144)).until(Phase.WALK).go(240)
+    assert run.steps[-1].phase is Phase.WALK
+
+
+def test_a_foot_pod_that_dies_does_not_make_a_run_endless() -> None:
+    block = Block(segments=(Segment(kind="run", for_m=1609.344), Segment(kind="walk", for_s=45)))
+    run = PaperRun(run_walk(60, block=(block,), repeats=2), recovering())
+    run.running = True
+    run.go(300)
+    run.running = None
+    run.until(Phase.WALK, 900)
+    assert [c.say for _, c in run.said(CueKind.WARNING)] == ["No distance. Using your pace."]
+
+
+def test_a_run_by_distance_counts_down_once() -> None:
+    block = Block(segments=(Segment(kind="run", for_m=800), Segment(kind="walk", for_s=45)))
+    run = PaperRun(run_walk(60, block=(block,), repeats=2), recovering())
+    run.running = True
+    run.until(Phase.WALK)
+    told = [c.say for s, c in run.said(CueKind.COUNTDOWN) if s > 120]
+    assert told == ["Walk in ten seconds.", "Walk in three, two, one."]
+
+
+def test_undo_leaves_the_history_of_the_heart_alone() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).until(Phase.WALK).go(20)
+    run.command(Action.SKIP)
+    run.command(Action.UNDO)
+    assert run.controller._policy.walk._history is run.controller._history
+
+
+def test_a_refused_command_is_nothing_to_undo() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.RUN)
+    run.command(Action.EXTEND)
+    assert run.command(Action.UNDO).refused == "nothing to undo within 5 s"
+
+
+def test_a_pause_in_a_held_walk_does_not_strand_the_runner() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn(run_bpm=149)).until(Phase.WALK).go(150)
+    run.command(Action.PAUSE)
+    run.heart = recovering()
+    run.go(400)
+    run.command(Action.RESUME)
+    run.until(Phase.RUN, 30)
+
+
+def test_effort_after_the_end_changes_nothing() -> None:
+    run = PaperRun(easy(), recovering()).go(700)
+    assert run.effort(9).cues == ()
+
+
+def test_a_walk_before_the_cool_down_is_not_extended() -> None:
+    run = PaperRun(run_walk(120, 60, repeats=1, cooldown=60.0), stubborn()).go(400)
+    assert run.said(CueKind.EXTEND_WALK) == []

@@ -18,6 +18,7 @@ class Voice:
         self.now_s = 0.0
         self.next_change_s: float | None = None
         self.trusted = True
+        self.runs = False
         self.heard: list[tuple[float, CueKind]] = []
 
     def go(self, seconds: int) -> Voice:
@@ -27,7 +28,7 @@ class Voice:
         return self
 
     def step(self) -> tuple[Cue, ...]:
-        cues = self.cues.collect(self.now_s, self.next_change_s, trusted=self.trusted)
+        cues = self.cues.collect(self.now_s, self.next_change_s, trusted=self.trusted, listening=True)
         self.heard += [(self.now_s, cue.kind) for cue in cues]
         return cues
 
@@ -38,7 +39,8 @@ class Voice:
 
     def change(self, for_s: int = 0) -> Voice:
         """The next segment begins, and lasts so long."""
-        self.cues.change(self.now_s, new_cycle=True)
+        self.runs = not self.runs  # run, walk, run: a run begins a cycle
+        self.cues.change(self.now_s, new_cycle=self.runs)
         return self.go(for_s)
 
 
@@ -241,3 +243,10 @@ def test_a_prompt_is_not_advice_and_never_falls_silent() -> None:
     for _ in range(5):
         voice.change().wish(CueKind.RPE_PROMPT).go(20)
     assert len(voice.heard) == 5
+
+
+@pytest.mark.parametrize("kind", [CueKind.RPE_PROMPT, CueKind.TIP])
+def test_a_question_or_a_tip_does_not_outlive_its_walk(kind: CueKind) -> None:
+    voice = Voice()
+    voice.change(3).wish(kind).change(30)
+    assert voice.heard == []

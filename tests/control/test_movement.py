@@ -54,7 +54,7 @@ def test_between_walking_and_running_it_stays_what_it_was(
     before: dict[str, float], running: bool, between: dict[str, float]
 ) -> None:
     movement = moved((20, before), (11, between))
-    assert (movement.running, movement.running_now) == (running, running)
+    assert (movement.running, movement.gait_now) == (running, running)
 
 
 # -- how certain --
@@ -81,12 +81,12 @@ def test_after_a_glance_the_ten_seconds_begin_anew() -> None:
     assert moved((60, RUN), (9, WALK), (1, RUN), (9, WALK)).running is True
 
 
-def test_running_now_needs_no_sign_of_walking() -> None:
-    assert [moved((60, RUN), (for_s, WALK)).running_now for for_s in (0, 1)] == [True, False]
+def test_the_gait_of_now_needs_no_sign_of_the_other() -> None:
+    assert [moved((60, RUN), (for_s, WALK)).gait_now for for_s in (0, 1)] == [True, None]
 
 
-def test_who_walks_is_not_running_now() -> None:
-    assert not moved((60, WALK)).running_now
+def test_who_walks_walks_now() -> None:
+    assert moved((60, WALK)).gait_now is False
 
 
 def test_a_watch_that_tells_every_six_seconds_is_enough() -> None:
@@ -123,16 +123,15 @@ def test_after_silence_it_takes_ten_seconds_again() -> None:
     assert movement.running is None
 
 
-def test_a_source_that_was_heard_stays_known() -> None:
+def test_a_source_measures_until_it_falls_silent() -> None:
     movement = moved((1, RUN))
-    movement.expire(100)
-    assert movement.known
+    assert [movement.measures(at_s) for at_s in (15, 16)] == [True, False]
 
 
-def test_without_a_source_nothing_is_known() -> None:
+def test_without_a_source_nothing_is_measured() -> None:
     movement = Movement()
     movement.expire(100)
-    assert (movement.known, movement.running) == (False, None)
+    assert (movement.measures(100), movement.running) == (False, None)
 
 
 # -- how far --

@@ -115,3 +115,10 @@ def test_two_beats_in_ten_seconds_are_not() -> None:
 
 def test_a_heart_that_has_just_begun_to_be_heard_is_not_falling() -> None:
     assert history(150.0, 140.0).falling(1.0) is False
+
+
+def test_without_a_value_around_the_cue_nobody_knows_from_where_it_fell() -> None:
+    recovery = Recovery(0.0, HeartRateHistory(), None, 125.0, SETTINGS)
+    for n in range(30, 60):
+        recovery.update(float(n), 140.0, CEILING_BPM)
+    assert (recovery.drop_bpm, recovery.recovered) == (None, False)

@@ -172,3 +172,13 @@ def test_a_pause_is_not_silence() -> None:
     strap.monitor.resume(strap.now_s)
     strap.wear(3, alive)
     assert (strap.trust, strap.monitor.bad_for_s(strap.now_s)) == (Trust.GOOD, 0.0)
+
+
+def test_steps_taken_for_beats_are_doubted_though_cadence_is_never_quite_steady() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165)
+    strap.wear(60, lambda at_s: 165 + (3 if round(at_s) % 20 == 0 else round(at_s) % 2), cadence_spm=165)
+    assert strap.monitor.doubt == "cadence"
+
+
+def test_one_sample_above_the_range_is_a_spike_and_no_doubt() -> None:
+    assert Strap().wear(20, alive).wear(1, lambda _: 210).trust is Trust.GOOD
