@@ -241,8 +241,7 @@ def _log_to_stderr(level: int) -> None:
 def main() -> None:
     """The console script: every error is one line, and its kind decides the exit code."""
     try:
-        code = app(prog_name="hrbridge", standalone_mode=False)
-        sys.stdout.flush()
+        code = app(prog_name="hrbridge", standalone_mode=False) or 0
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):  # a group of commands without one
@@ -269,7 +268,18 @@ def main() -> None:
         if os.environ.get("HRBRIDGE_DEBUG"):
             raise
         code = _fail(f"a mistake in hrbridge: {error!r}; HRBRIDGE_DEBUG=1 shows where", 1)
-    sys.exit(code)
+    sys.exit(_flush(code))
+
+
+def _flush(code: int) -> int:
+    """The exit code once everything is printed; what cannot be goes nowhere, or Python would complain at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            return _fail(f"standard output: {error.strerror}", OutputError.exit_code)
+    return code
 
 
 def _ours(group: BaseExceptionGroup[BaseException]) -> HrbridgeError | None:

@@ -256,6 +256,8 @@ async def coach(
 def _admit(settings: Config) -> None:
     """Say which given keys have no effect in this version."""
     given = {
+        "[runner] units": settings.runner.units != "metric",
+        "[plan] goal_time_s": settings.plan.goal_time_s,
         "[sensor] fallback_address": settings.sensor.fallback_address,
         "[sensor] speed_address": settings.sensor.speed_address,
         "[mqtt] home_assistant_discovery": settings.mqtt.home_assistant_discovery,

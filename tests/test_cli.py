@@ -212,6 +212,13 @@ def test_a_wrong_configuration_names_file_table_and_key(
     assert ended.err.splitlines()[-1].startswith(f"hrbridge: {tmp_path}/{said}")
 
 
+@pytest.mark.parametrize("command", [("run",), ("simulate", "--config", DEMO), ("replay", DEMO)], ids=lambda c: c[0])
+def test_a_wrong_plan_on_the_command_line_is_not_blamed_on_a_file(
+    hrbridge: Hrbridge, command: tuple[str | Path, ...]
+) -> None:
+    assert hrbridge(*command, "--plan", "easy").err.startswith('hrbridge: plan "easy": no such plan; allowed: ')
+
+
 def test_a_damaged_recording_names_its_line(hrbridge: Hrbridge, recording: Path) -> None:
     recording.write_text(recording.read_text(encoding="utf-8").replace(",92,", ",fast,", 1), encoding="utf-8")
     ended = hrbridge("replay", recording)
@@ -671,16 +678,35 @@ async def test_a_run_that_is_stopped_ends_well(tmp_path: Path, number: signal.Si
     assert trace.read(out).steps[-1].phase is Phase.WARMUP
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", ["simulate --plan easy-4-1", "plan list"])
-def test_whoever_stops_reading_gets_no_complaint(words: str) -> None:
+def test_whoever_stops_reading_gets_no_complaint(words: str, unbuffered: str) -> None:
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
     command = [*PROGRAM, *words.split()]
-    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         complaints = process.stderr.read()
         assert (process.wait(IN_TIME_S), complaints) == (0, b"")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not there: no full disk to write to")
+full_disk = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="/dev/full is not there: no full disk to write to"
+)
+
+
+@full_disk
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["simulate --plan demo", "simulate --plan demo --json", "plan list"])
+def test_output_that_cannot_be_written_is_told_in_one_line(words: str, unbuffered: str) -> None:
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*PROGRAM, *words.split()], env=environment, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"hrbridge: standard output: No space left on device\n")
+
+
+@full_disk
 async def test_a_full_disk_is_told_in_one_line() -> None:
     async with started("simulate", "--plan", "demo", "--json", "--trace", "/dev/full") as process:
         said, complaints = await process.communicate()
@@ -688,7 +714,7 @@ async def test_a_full_disk_is_told_in_one_line() -> None:
     assert complaints == b"hrbridge: /dev/full: the trace is incomplete: No space left on device\n"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not there: no full disk to write to")
+@full_disk
 async def test_a_run_goes_on_when_its_trace_cannot() -> None:
     words = ("run", "--mqtt", "none", "--speed", "100000", "--trace", "/dev/full")
     async with started(*words) as process:

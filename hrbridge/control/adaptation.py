@@ -590,7 +590,7 @@ class Adaptive(Fixed):
             walk_s = stretch.cycle_walk_s + self._walk_extra_s
         if reason is Reason.RESTORED:
             say = f"Good recovery. Run {words.duration(run_s)}, walk {words.duration(walk_s)}."
-        elif self._free:
+        elif self._free and run_s > 0 and walk_s > 0:
             run_s, walk_s = 5 * round(run_s / 5), 5 * round(walk_s / 5)
             say = f"Next time: run {words.duration(run_s)}, walk {words.duration(walk_s)}."
         elif run_s > 0 and walk_s > 0:

@@ -119,4 +119,4 @@ def _is_form_tip(waiting: Waiting) -> bool:
 
 
 def _round(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+    return None if seconds is None else float(round(seconds, 3))

@@ -193,8 +193,8 @@ class Cursor:
         while last < len(block.segments) - 1 and block.segments[last].kind != SegmentKind.WALK:
             last += 1
         cycle = block.segments[first : last + 1]
-        run_s = sum(self._seconds(s) for s in cycle if s.kind != SegmentKind.WALK)
-        return run_s, sum(self._seconds(s) for s in cycle if s.kind == SegmentKind.WALK)
+        run_s = sum((self._seconds(s) for s in cycle if s.kind != SegmentKind.WALK), 0.0)
+        return run_s, sum((self._seconds(s) for s in cycle if s.kind == SegmentKind.WALK), 0.0)
 
     def _seconds(self, segment: config.Segment) -> float:
         """Length in seconds; of a distance, at the plan's pace."""

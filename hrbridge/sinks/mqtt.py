@@ -298,7 +298,9 @@ class MqttSink:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Publish what is left and ``offline``, within two seconds."""
+        """Publish what is left, the sum of a session that was cut off, and ``offline``, within two seconds."""
+        if self._state is not None and self._state.phase is not Phase.FINISHED:
+            self._summary = self._summed()
         self._stopping = True
         self._wake.set()
         if self._supervisor is not None:
@@ -525,6 +527,9 @@ async def _ask(client: aiomqtt.Client, base: str, topic: Topic, message: message
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             async for answer in client.messages:
+                # amqtt sends a newcomer what others have subscribed to.
+                if answer.retain or not str(answer.topic).endswith(messages.CONTROL_RESULT.name):
+                    continue
                 result = msgspec.json.decode(bytes(answer.payload), type=ControlResult)
                 if result.id == message.id:
                     break

@@ -580,3 +580,17 @@ async def test_a_wrong_password_is_said_and_never_shown(
             assert (await hear(client, "status")).payload == b"online"
     assert 'does not let in user "alex"' in caplog.messages[0]
     assert "wrong-one" not in caplog.text
+
+
+async def test_a_command_over_the_embedded_broker_is_answered() -> None:
+    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
+    async with EmbeddedBroker(0) as broker:
+        settings = Mqtt(url=broker.url, protocol=Protocol.V311)
+        async with foreign(settings) as client, sink(settings, wishes) as bridge:
+            await hear(client, "status")
+            bridge.take(step())
+            await hear(client, "state")
+            pause = ControlSet(action=Action.PAUSE, id="9")
+            asking = asyncio.create_task(publish_command(settings, "alex", messages.CONTROL_SET, pause))
+            bridge.take(step(Command(14.0, await asyncio.wait_for(wishes.get(), 5))))
+            await asking
