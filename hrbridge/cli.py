@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -31,13 +32,30 @@ app.add_typer(plan_app, name="plan")
 app.add_typer(config_app, name="config")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
-PlanName = Annotated[str | None, typer.Option("--plan", metavar="P", help="A shipped plan or the path of one.")]
+PlanName = Annotated[
+    str | None, typer.Option("--plan", metavar="P", help="A shipped plan, a ratio like 4:1 or 60/120s, or a path.")
+]
 Broker = Annotated[
     str | None, typer.Option("--mqtt", metavar="URL", help="mqtt://, mqtts://, ws://, wss://, embedded or none.")
 ]
 TraceFile = Annotated[Path | None, typer.Option("--trace", metavar="OUT", help="Write every step to this file.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="table.key=value over the configuration.")
+]
+
+
+def _second(text: str) -> float:
+    """``612``, ``612.4``, ``10:12`` or ``1:02:05``, in seconds."""
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)", text)
+    if match is None:
+        raise typer.BadParameter(f"'{text}' is not a time in a run; give seconds (612) or minutes and seconds (10:12)")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+Why = Annotated[
+    float | None,
+    typer.Option("--why", metavar="SECONDS", parser=_second, help="Only: why was that said, or not, at 612 or 10:12?"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print only a summary, as JSON.")]
 RunnerId = Annotated[str | None, typer.Option("--runner", metavar="ID", help="Whose bridge; else as configured.")]
@@ -82,6 +100,7 @@ def replay(
     trace: TraceFile = None,
     json: Json = False,
     lenient: Annotated[bool, typer.Option("--lenient", help="Use what a damaged file still gives.")] = False,
+    why: Why = None,
     settings: Settings = None,
 ) -> None:
     """What would it have told me? Step a recording, as fast as it can be read."""
@@ -89,6 +108,9 @@ def replay(
 
     overrides = wiring.overrides_for(settings or (), plan=plan)
     session = wiring.replay_session(file, config, overrides, lenient=lenient)
+    if why is not None:
+        _explain(session, why, trace, json=json)
+        return
     if not json:
         runner = session.config.runner
         print(
@@ -112,6 +134,7 @@ def simulate(
     ] = None,
     trace: TraceFile = None,
     json: Json = False,
+    why: Why = None,
     settings: Settings = None,
 ) -> None:
     """Coach a simulated runner, closed loop, as fast as it can be computed."""
@@ -122,6 +145,9 @@ def simulate(
         if value is not None:
             overrides.append(f"sensor.{key}={msgspec.json.encode(value).decode()}")
     session = wiring.simulated_session(config, overrides)
+    if why is not None:
+        _explain(session, why, trace, json=json)
+        return
     if not json:
         print(f"{session.sensor}; plan {session.plan.name}.\n")
     _coach_at_once(session, trace, json=json)
@@ -133,6 +159,16 @@ def _coach_at_once(session: Any, trace: Path | None, *, json: bool) -> None:
 
     summary = wiring.coach_at_once(session, trace, [] if json else [Console(sys.stdout)])
     print(msgspec.json.encode(summary).decode() if json else f"\n{summary_lines(summary)}")
+
+
+def _explain(session: Any, at_s: float, trace: Path | None, *, json: bool) -> None:
+    from hrbridge import wiring
+    from hrbridge.sinks.console import clock
+
+    if trace is not None or json:
+        raise UsageError("--why: explains one second in words; without --trace and --json")
+    first, *lines = wiring.why(session, at_s)
+    print("\n".join([f"{clock(at_s)}  {first}", *lines]))
 
 
 @app.command()
@@ -157,11 +193,12 @@ def plan_list() -> None:
     from hrbridge.control import plan as plans
 
     for name in plans.names():
-        print(f"{name:<14} {plans.describe(plans.load(name))}")
+        print(f"{name:<17} {plans.describe(plans.load(name))}")
+    print(f"ladder, from easy to hard (rung = -1 or 1: one step): {plans.ladder()}")
 
 
 @plan_app.command("show")
-def plan_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped plan or the path of one.")]) -> None:
+def plan_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped plan, a ratio or a path.")]) -> None:
     """One plan, block by block."""
     from hrbridge.control import plan as plans
 

@@ -26,6 +26,10 @@ Metres = Annotated[float, Meta(gt=0, le=1_000_000)]
 Pace = Annotated[float, Meta(ge=120, le=1_800)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 RpeValue = Annotated[float, Meta(ge=0, le=10)]
+# From a stroll to race walking.
+WalkSpeed = Annotated[float, Meta(ge=0.3, le=3)]
+Scale = Annotated[float, Meta(ge=0.1, le=10)]
+Rung = Annotated[int, Meta(ge=-1, le=1)]
 
 # A user and a password have keys of their own, for a URL stands in logs.
 _BROKER = r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://[^\s@]+)$"
@@ -63,6 +67,11 @@ class SegmentKind(StrEnum):
     RUN = "run"
     SURGE = "surge"
     WALK = "walk"
+
+
+class WalkInstead(StrEnum):
+    RATIO = "ratio"
+    TIME = "time"
 
 
 class Protocol(StrEnum):
@@ -109,7 +118,17 @@ class Runner(Table, frozen=True):
 
 
 class Sensor(Table, frozen=True):
-    """``[sensor]``: where the heart rate comes from."""
+    """``[sensor]``: where the heart rate comes from.
+
+    ``kind = "simulated"``: the named ``runner``, changed by what else is said
+    here. Maximum and resting heart rate are those of the simulated body;
+    ``[runner]`` says what the coach believes of it. ``rpe_offset``: how much
+    harder than it is a run is reported (0 to 10 scale). ``obedience``: share
+    of cues to run or walk that are followed; ``obeys_ease_run``: 8 % slower
+    when asked to, or not at all. ``reaction_s``: from a cue to the doing.
+    ``hilly_walks``: share of walk breaks that go 4 to 10 % uphill, 0.15 on a
+    hilly route. Defaults and ranges are ours; above 15 °C heat costs.
+    """
 
     kind: SensorKind = SensorKind.BLE
     address: str = ""
@@ -119,19 +138,54 @@ class Sensor(Table, frozen=True):
     runner: str = "typical"
     seed: Annotated[int, Meta(ge=0)] = 1
     faults: tuple[str, ...] = ()
+    # None: that of the named runner
+    max_heart_rate_bpm: Annotated[float, Meta(ge=100, le=240)] | None = None
+    resting_heart_rate_bpm: Annotated[float, Meta(ge=25, le=120)] | None = None
+    vo2max_ml_kg_min: Annotated[float, Meta(ge=15, le=90)] | None = None
+    run_speed_m_s: Annotated[float, Meta(ge=1, le=7)] | None = None
+    walk_speed_m_s: Annotated[float, Meta(ge=0.5, le=2.5)] | None = None
+    rpe_offset: Annotated[float, Meta(ge=-5, le=5)] = 0.0
+    obedience: Fraction = 1.0
+    obeys_ease_run: bool = True
+    reaction_s: Annotated[float, Meta(ge=1, le=60)] = 2.0
+    hilly_walks: Fraction = 0.0
+    temperature_c: Annotated[float, Meta(ge=-20, le=45)] = 15.0
     file: str = ""
 
 
-class Segment(Table, frozen=True):
-    """One stretch of a block: running, a surge, or walking, for a time or a distance."""
+class Segment(Table, frozen=True, omit_defaults=True):
+    """One stretch of a block: running, a surge, or walking, for a time, a distance or up to a mark on the course.
+
+    Marks are for runs, in metres from the start of the main part: ``every_m``
+    runs to the next multiple (100 to 100 000), ``at_m`` to the next of a rising
+    list and after its last one to the end. One that the walk before has passed
+    counts as passed. ``incline_percent`` (0 to 15) and ``speed_m_s`` (0.3 to
+    3) are for walks on a treadmill, and only said.
+    """
 
     kind: SegmentKind
     for_s: PositiveSeconds | None = None
     for_m: Metres | None = None
+    every_m: Annotated[float, Meta(ge=100, le=100_000)] | None = None
+    at_m: Annotated[tuple[Metres, ...], Meta(min_length=1, max_length=100)] | None = None
+    incline_percent: Annotated[float, Meta(ge=0, le=15)] | None = None
+    speed_m_s: WalkSpeed | None = None
 
     def __post_init__(self) -> None:
-        if (self.for_s is None) == (self.for_m is None):
-            raise ValueError("needs either for_s or for_m")
+        if sum(x is not None for x in (self.for_s, self.for_m, self.every_m, self.at_m)) != 1:
+            raise ValueError("needs one of for_s, for_m, every_m and at_m")
+        if self.at_m is not None and list(self.at_m) != sorted(set(self.at_m)):
+            raise ValueError("at_m must rise")
+        walking = self.kind == SegmentKind.WALK
+        if walking and self.marked:
+            raise ValueError("every_m and at_m are for runs")
+        if not walking and (self.incline_percent is not None or self.speed_m_s is not None):
+            raise ValueError("incline_percent and speed_m_s are for walks")
+
+    @property
+    def marked(self) -> bool:
+        """True when this run ends at a mark on the course."""
+        return self.every_m is not None or self.at_m is not None
 
 
 class Block(Table, frozen=True):
@@ -152,7 +206,14 @@ class Plan(Table, frozen=True):
     ``total_s``, ``repeats`` or ``distance_m`` count without warm-up and
     cool-down; none of them: until the runner stops. The two limits belong to
     safety: the longest total time, and the longest stretch of running blocks
-    without a trusted heart rate.
+    without a trusted heart rate. ``walk_speed_m_s``: the band of a brisk walk,
+    [lower, upper], each 0.3 to 3; absent: nothing is said of the walking pace.
+
+    Three keys make another plan of this one when it is read, and are spent
+    then. ``rung``: one step easier (-1) or harder (1) on the ladder of ratios.
+    ``scale`` (0.1 to 10): every segment by time becomes so much longer.
+    ``walk_instead``: a brisk walk, three times as long as the running
+    ("ratio") or as long as the whole ("time").
     """
 
     name: str = "my-plan"
@@ -169,6 +230,10 @@ class Plan(Table, frozen=True):
     walk_pace_s_per_km: Pace | None = None
     max_total_s: PositiveSeconds = 21_600.0
     max_without_heart_rate_s: PositiveSeconds = 3_600.0
+    walk_speed_m_s: tuple[WalkSpeed, WalkSpeed] | None = None
+    rung: Rung = 0
+    scale: Scale = 1.0
+    walk_instead: WalkInstead | None = None
     block: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
@@ -176,6 +241,8 @@ class Plan(Table, frozen=True):
             raise ValueError("takes one of total_s, repeats and distance_m")
         if self.rpe_target[0] > self.rpe_target[1]:
             raise ValueError("rpe_target is [lower, upper]")
+        if self.walk_speed_m_s is not None and self.walk_speed_m_s[0] >= self.walk_speed_m_s[1]:
+            raise ValueError("walk_speed_m_s is [lower, upper]")
         for block in self.block[:-1]:
             if block.until is None and block.repeats is None:
                 raise ValueError("every block but the last needs until or repeats")
@@ -202,6 +269,10 @@ class PlanTable(Table, frozen=True):
     walk_pace_s_per_km: Pace | None = None
     max_total_s: PositiveSeconds | None = None
     max_without_heart_rate_s: PositiveSeconds | None = None
+    walk_speed_m_s: tuple[WalkSpeed, WalkSpeed] | None = None
+    rung: Rung | None = None
+    scale: Scale | None = None
+    walk_instead: WalkInstead | None = None
     block: tuple[Block, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -217,13 +288,17 @@ class Control(Table, frozen=True):
     """``[control]``: the numbers of the controller. [M] measured on real walk breaks, [P] published, else our choice.
 
     Ceiling: ``heart_rate_ceiling_bpm``, or ``heart_rate_ceiling_hrr`` as a
-    fraction of heart-rate reserve (0.75, in return plans 0.70).
+    fraction of heart-rate reserve (0.75, in return plans 0.70). A second
+    workout must be easier than the day's first [articles]: with the mean heart
+    rate of that one in ``first_workout_mean_bpm`` no ceiling, not even a
+    surge's, lies above it, and the effort may reach one less than the plan says.
     """
 
     policy: PolicyName = PolicyName.ADAPTIVE
     start_after_s: Seconds = 20.0
     heart_rate_ceiling_bpm: Bpm | None = None
     heart_rate_ceiling_hrr: Annotated[float, Meta(ge=0.3, le=1)] | None = None
+    first_workout_mean_bpm: Bpm | None = None
     surge_allowance_bpm: Annotated[float, Meta(ge=0, le=30)] = 10.0
     ceiling_forecast_margin_bpm: Annotated[float, Meta(ge=0, le=20)] = 2.0
     # recovery: the drop of heart rate that a walk must bring [M: 75 % of walks reach 12 bpm at 60 s]
@@ -231,6 +306,8 @@ class Control(Table, frozen=True):
     max_drop_bpm: Annotated[float, Meta(ge=1, le=60)] = 15.0
     unknown_amplitude_drop_bpm: Annotated[float, Meta(ge=1, le=60)] = 12.0
     ready_hrr: Annotated[float, Meta(ge=0.3, le=1)] = 0.65
+    # a walk that has recovered before its time may end: off, for the plan's walking is there to be walked
+    allow_early_run: bool = False
     # signal: how long without a trusted heart rate until nothing is adapted, until the clock alone drives
     doubt_after_s: Annotated[float, Meta(ge=1, le=60)] = 10.0
     clock_after_s: Annotated[float, Meta(ge=1, le=300)] = 30.0
@@ -431,7 +508,7 @@ def _value_at(raw: Any, where: Iterable[str]) -> Any:
     for part in where:
         if isinstance(raw, Mapping):
             raw = raw.get(part)
-        elif isinstance(raw, list) and part.isdecimal():
+        elif isinstance(raw, list | tuple) and part.isdecimal():
             raw = raw[int(part)]
     return raw
 

@@ -126,6 +126,12 @@ class Estimate(Struct, frozen=True, forbid_unknown_fields=True):
     without trust, or when the runner did not walk). ``walked`` is false once
     speed or cadence show that the runner runs through this walk, null without
     such a source. ``rpe`` is the last report that still counts.
+
+    ``forecast_bpm`` is the heart rate to come: while walking in 30 s (from
+    15 s of the walk on), while running in 15 s; four in five lie between
+    ``forecast_low_bpm`` and ``forecast_high_bpm``. ``ready_in_s`` is how much
+    longer this walk must last until it has brought enough, null when that is
+    more than two minutes.
     """
 
     heart_rate_bpm: float | None = None
@@ -138,6 +144,8 @@ class Estimate(Struct, frozen=True, forbid_unknown_fields=True):
     recovered: bool | None = None
     walked: bool | None = None
     rpe: float | None = None
+    forecast_low_bpm: float | None = None
+    forecast_high_bpm: float | None = None
 
 
 class Ratio(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ import secrets
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,11 @@ import msgspec
 from msgspec.structs import replace
 
 from hrbridge import bridge, config, timeline, trace
-from hrbridge.config import Config, Plan, Protocol, SensorKind
+from hrbridge.config import Config, Plan, PlanTable, Protocol, SensorKind
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.control.controller import Controller
+from hrbridge.control.why import explain
 from hrbridge.decisions import Step
 from hrbridge.errors import ConfigError, UsageError
 from hrbridge.events import Action, Speed
@@ -166,27 +168,41 @@ def _assumptions(sustained_bpm: float | None, overrides: Sequence[str]) -> list[
 
 
 def simulated_session(path: Path | None, overrides: Sequence[str]) -> Session:
-    """The simulated runner; without a configuration the coach knows that runner's own maximum and resting rate."""
-    from hrbridge.sensors.simulated import Simulated, named_runner
+    """The simulated runner of ``[sensor]``, coached by what ``[runner]`` says.
+
+    Without a configuration the coach knows that runner's own age, maximum and
+    resting heart rate, and for a goal time the paces. ``runner.max_heart_rate_bpm`` changes only what the
+    coach believes; ``sensor.max_heart_rate_bpm`` is the body's.
+    """
+    from hrbridge.sensors.simulated import Simulated, described
 
     if path is None:
-        sensor = config.load(None, ["runner.age_years=40", "runner.resting_heart_rate_bpm=60", *overrides]).sensor
-        age_years, max_bpm, resting_bpm = named_runner(sensor.runner)
+        who = described(
+            config.load(None, ["runner.age_years=40", "runner.resting_heart_rate_bpm=60", *overrides]).sensor
+        )
         known = [
-            f"runner.age_years={age_years}",
-            f"runner.max_heart_rate_bpm={max_bpm}",
-            f"runner.resting_heart_rate_bpm={resting_bpm}",
+            f"runner.age_years={who.age_years}",
+            f"runner.max_heart_rate_bpm={who.max_heart_rate_bpm}",
+            f"runner.resting_heart_rate_bpm={who.resting_heart_rate_bpm}",
         ]
         settings = config.load(None, [*known, *overrides])
+        if settings.plan.goal_time_s is not None:
+            settings = replace(settings, plan=_with_paces(settings.plan, who.run_speed_m_s, who.walk_speed_m_s))
     else:
         settings = config.load(path, overrides)
     sensor = settings.sensor
     plan = _plan(settings, path)
-    if plans.is_free(plan):  # nobody tells this runner when to run
-        source = Simulated(sensor.runner, sensor.seed, sensor.faults, own_rhythm_s=(240, 60), max_s=1800)
-    else:
-        source = Simulated(sensor.runner, sensor.seed, sensor.faults)
+    free = plans.is_free(plan)  # nobody tells this runner when to run
+    source = Simulated.of(sensor, own_rhythm_s=(240, 60), max_s=1800) if free else Simulated.of(sensor)
     return Session(settings, plan, None, source, f"simulated runner {sensor.runner}")
+
+
+def _with_paces(table: PlanTable, run_m_s: float, walk_m_s: float) -> PlanTable:
+    """The paces that a goal is reckoned with, where the plan has none."""
+    plan = plans.resolve(replace(table, goal_time_s=None, goal_distance_m=None))
+    run_s_per_km = plan.run_pace_s_per_km or round(1000 / run_m_s, 1)
+    walk_s_per_km = plan.walk_pace_s_per_km or round(1000 / walk_m_s, 1)
+    return replace(table, run_pace_s_per_km=run_s_per_km, walk_pace_s_per_km=walk_s_per_km)
 
 
 # -- sessions without a clock --
@@ -213,6 +229,15 @@ def coach_at_once(session: Session, trace_path: Path | None, sinks: Sequence[Sin
             for sink in sinks:
                 sink.take(step)
     return tally.summary(writer.sha256)
+
+
+def why(session: Session, at_s: float) -> list[str]:
+    """One second of a recording or a simulation explained (``control.why``); raises UsageError for one outside it."""
+    stepped = list(steps(session))
+    first_s, last_s = floor(stepped[0].at_s), stepped[-1].at_s
+    if not first_s <= at_s <= last_s:
+        raise UsageError(f"--why {at_s:g}: this session has the seconds {first_s} to {last_s:.0f}")
+    return explain(stepped, at_s, session.plan, session.config.runner, session.config.control)
 
 
 # -- sessions in time --
@@ -257,7 +282,6 @@ def _admit(settings: Config) -> None:
     """Say which given keys have no effect in this version."""
     given = {
         "[runner] units": settings.runner.units != "metric",
-        "[plan] goal_time_s": settings.plan.goal_time_s,
         "[sensor] fallback_address": settings.sensor.fallback_address,
         "[sensor] speed_address": settings.sensor.speed_address,
         "[mqtt] home_assistant_discovery": settings.mqtt.home_assistant_discovery,

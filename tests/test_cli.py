@@ -252,7 +252,16 @@ def test_a_command_to_nobody_fails(hrbridge: Hrbridge) -> None:
 
 def test_every_plan_is_listed_with_what_it_is(hrbridge: Hrbridge) -> None:
     lines = hrbridge("plan", "list").out.splitlines()
-    assert [line.split()[0] for line in lines] == plans.names()
+    assert [line.split()[0] for line in lines[:-1]] == plans.names()
+
+
+def test_the_list_of_plans_ends_with_the_ladder_from_easy_to_hard(hrbridge: Hrbridge) -> None:
+    last = hrbridge("plan", "list").out.splitlines()[-1]
+    assert last.endswith(": 1:4, 1:3, 1:2, 1:1, 2:1, 3:1, 4:1, 5:1, 9:1, 10:1")
+
+
+def test_a_ratio_can_be_shown_like_a_plan(hrbridge: Hrbridge) -> None:
+    assert hrbridge("plan", "show", "1:2").out.startswith("1:2: easy; run 60 s / walk 120 s; 30 min\n")
 
 
 def test_a_plan_is_shown_block_by_block(hrbridge: Hrbridge) -> None:

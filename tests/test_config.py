@@ -314,11 +314,11 @@ def test_a_word_that_is_not_allowed_is_answered_with_those_that_are(file: Path, 
         (f"{RUNNER}[plan]\nrpe_target = [6, 4]", "[plan]: rpe_target is [lower, upper]"),
         (
             f'{RUNNER}[[plan.block]]\nsegments = [{{ kind = "run" }}]',
-            "[plan.block 1] segments 1: needs either for_s or for_m",
+            "[plan.block 1] segments 1: needs one of for_s, for_m, every_m and at_m",
         ),
         (
             f'{RUNNER}[[plan.block]]\nsegments = [{{ kind = "run", for_s = 60, for_m = 200 }}]',
-            "[plan.block 1] segments 1: needs either for_s or for_m",
+            "[plan.block 1] segments 1: needs one of for_s, for_m, every_m and at_m",
         ),
         (
             f'{RUNNER}[[plan.block]]\nuntil = "50%"\nrepeats = 2\nsegments = [{{ kind = "run", for_s = 60 }}]',

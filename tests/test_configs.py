@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ NAMES = [
     "long-10-1",
     "long-9-1",
     "one-one",
+    "race-aid-stations",
     "race-miles",
     "return-1-3",
     "return-1-4",
@@ -32,6 +34,7 @@ NAMES = [
     "variable-5-3",
     "walk-workout",
 ]
+HARD = ["race-aid-stations", "race-miles", "surge"]
 RUN, SURGE, WALK = SegmentKind.RUN, SegmentKind.SURGE, SegmentKind.WALK
 
 
@@ -113,23 +116,24 @@ def test_minutes_from_the_first_run_to_the_cool_down(name: str, total_min: int) 
         ("variable-5-3", Purpose.LONG),
         ("surge", Purpose.TEMPO),
         ("race-miles", Purpose.RACE),
+        ("race-aid-stations", Purpose.RACE),
     ],
 )
 def test_what_a_plan_is_for(name: str, purpose: Purpose) -> None:
     assert plans.load(name).purpose is purpose
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"surge", "race-miles"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(HARD)))
 def test_no_easy_plan_asks_for_more_effort_than_six(name: str) -> None:
     assert plans.load(name).rpe_target[1] <= 6
 
 
-@pytest.mark.parametrize("name", ["surge", "race-miles"])
+@pytest.mark.parametrize("name", HARD)
 def test_a_hard_plan_asks_for_an_effort_of_seven_to_eight(name: str) -> None:
     assert plans.load(name).rpe_target == (7, 8)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo", "free", "race-miles"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"demo", "free", "race-aid-stations", "race-miles"}))
 def test_five_minutes_of_walking_come_first(name: str) -> None:
     assert plans.load(name).warmup_s == 300
 
@@ -157,11 +161,12 @@ def test_ten_surges_take_half_an_hour() -> None:
 
 def test_a_race_is_run_from_mile_to_mile() -> None:
     run, _ = plans.load("race-miles").block[0].segments
-    assert (run.kind, run.for_m) == (RUN, 1609.344)
+    assert (run.kind, run.every_m) == (RUN, 1609.344)
 
 
-def test_a_race_is_walked_for_half_a_minute_to_a_minute_at_each_mile() -> None:
-    _, walk = plans.load("race-miles").block[0].segments
+@pytest.mark.parametrize("name", ["race-aid-stations", "race-miles"])
+def test_a_race_is_walked_for_half_a_minute_to_a_minute_at_each_mile_or_station(name: str) -> None:
+    _, walk = plans.load(name).block[0].segments
     assert walk.kind is WALK
     assert walk.for_s == pytest.approx(45, abs=15)
 
@@ -170,8 +175,45 @@ def test_a_race_leaves_time_for_a_slow_marathon() -> None:
     assert plans.load("race-miles").max_total_s == 8 * 3600
 
 
+def test_aid_stations_are_one_to_two_miles_apart() -> None:
+    run, _ = plans.load("race-aid-stations").block[0].segments
+    assert run.at_m is not None
+    assert {after - before for before, after in pairwise((0, *run.at_m, 10_000))} == {2500}
+
+
 def test_nobody_runs_in_a_walking_workout() -> None:
     assert {kind for kind, _ in cycle("walk-workout")} == {WALK}
+
+
+def test_a_walking_workout_is_brisk_from_two_and_a_half_to_four_miles_an_hour() -> None:
+    band = plans.load("walk-workout").walk_speed_m_s
+    assert band is not None
+    assert [m_s * 3600 / 1609.344 for m_s in band] == pytest.approx([2.5, 4.0], abs=0.01)
+
+
+def test_a_walking_workout_is_half_an_hour_with_a_step_uphill_and_a_faster_one() -> None:
+    plan = plans.load("walk-workout")
+    (block,) = plan.block
+    assert sum(s.for_s or 0 for s in block.segments) * (plan.repeats or 0) == 1800
+    assert [(s.incline_percent, s.speed_m_s) for s in block.segments] == [
+        (4, None),
+        (0, None),
+        (None, 1.7),
+        (None, 1.4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "conflict"),
+    [
+        ("easy-4-1", "60 minutes of it, their table 50"),
+        ("easy-4-1", "little gained by runs over 4 minutes or walks over 1"),
+        ("long-9-1", "minutes or a mere ratio"),
+        ("long-9-1", "little gained by runs over 4 minutes"),
+    ],
+)
+def test_where_the_articles_disagree_the_plan_says_so(name: str, conflict: str) -> None:
+    assert conflict in (CONFIGS / "plans" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def test_only_the_runner_ends_an_ultra() -> None:

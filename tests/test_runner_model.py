@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hrbridge.errors import ConfigError
-from hrbridge.runner_model import NAMED, RunnerModel
+from hrbridge.runner_model import NAMED, Person, RunnerModel, Traits
 
 # Published to 0.1 bpm; docs of the model say how close it comes.
 CHECKED_WITHIN_BPM = 0.11
@@ -69,14 +69,57 @@ def test_the_reference_is_neither_noisy_nor_rounded():
     assert measured_bpm % 1 != 0
 
 
-def test_uphill_costs_heart_beats_even_walking():
-    model = RunnerModel.reference()
-    assert model.steady_heart_rate_bpm(1.5, False, grade=0.06) > model.steady_heart_rate_bpm(1.5, False) + 15
+def reference_with(**numbers: float) -> RunnerModel:
+    """The runner of the check values, but for these traits."""
+    traits = RunnerModel.reference().traits
+    return RunnerModel(replace(traits, **{name: np.array([number]) for name, number in numbers.items()}))
 
 
-def test_heat_costs_heart_beats():
-    model = RunnerModel.reference()
-    assert model.steady_heart_rate_bpm(2.5, True, temperature_c=30.0) > model.steady_heart_rate_bpm(2.5, True) + 4
+@pytest.mark.parametrize(("after_s", "drop_bpm"), [(30, 7.6), (45, 13.4), (60, 21.1)])
+def test_with_a_slow_recovery_it_falls_as_in_the_recordings(after_s, drop_bpm):
+    model = reference_with(tau_off_s=1.6 * 26)
+    walk(model, 300)
+    end_of_run_bpm = run(model, 600)
+    assert end_of_run_bpm - walk(model, after_s) == pytest.approx([drop_bpm], abs=1)
+
+
+@pytest.mark.parametrize(
+    ("speed_m_s", "running", "grade", "vo2_ml_kg_min"),
+    [(1.5, False, 0.06, 3.5 + 9 + 9.72), (1.5, False, 0.10, 3.5 + 9 + 16.2), (2.0, True, 0.05, 3.5 + 24 + 5.4)],
+)
+def test_uphill_costs_what_the_equations_say(speed_m_s, running, grade, vo2_ml_kg_min):
+    effort = (vo2_ml_kg_min - 3.5) / 38.5
+    steady_bpm = RunnerModel.reference().steady_heart_rate_bpm(speed_m_s, running, grade=grade)
+    assert steady_bpm == pytest.approx([62 + 121.5 * effort**0.8])
+
+
+def test_heat_costs_half_a_percent_of_effort_per_degree():
+    steady_bpm = RunnerModel.reference().steady_heart_rate_bpm(2.5, True, temperature_c=30.0)
+    assert steady_bpm == pytest.approx([62 + 121.5 * (1.0675 * 30 / 38.5) ** 0.8])
+
+
+def test_a_costly_stride_costs_heart_beats():
+    steady_bpm = reference_with(economy=1.1).steady_heart_rate_bpm(2.0, True)
+    assert steady_bpm == pytest.approx([62 + 121.5 * ((27.5 * 1.1 - 3.5) / 38.5) ** 0.8])
+
+
+def test_each_heart_bends_effort_in_its_own_way():
+    assert reference_with(exponent=1.0).steady_heart_rate_bpm(2.0, True) == pytest.approx([62 + 121.5 * 24 / 38.5])
+
+
+def test_in_the_delay_the_fast_part_does_not_stir():
+    model = reference_with(fast_share=1.0, drift_bpm_per_10_min=0.0)
+    assert run(model, 5) == [62.0]
+    assert run(model, 1) > 62.0
+
+
+def test_the_slow_part_rises_three_times_as_fast_as_it_falls():
+    model = reference_with(fast_share=0.0, drift_bpm_per_10_min=0.0)
+    reached = (run(model, 84) - 62) / (model.steady_heart_rate_bpm(2.5, True) - 62)
+    assert reached == pytest.approx([1 - np.exp(-1)], abs=0.001)
+    top_bpm = model.heart_rate_bpm - 62
+    model.step(0.0, False, 240.0)
+    assert (model.heart_rate_bpm - 62) / top_bpm == pytest.approx([np.exp(-1)], abs=0.001)
 
 
 def test_cold_is_no_help():
@@ -110,6 +153,22 @@ def test_drift_lifts_heart_rate_in_a_long_run_and_more_in_heat():
     assert gained_bpm["hot"] > 1.5 * gained_bpm["cool"]
 
 
+@pytest.mark.parametrize(
+    ("speed_m_s", "running", "temperature_c", "drift_bpm"),
+    [
+        (0.74 * 38.5 / 12, True, 15.0, 3.0),
+        (1.5, False, 15.0, 3.0 * (9 / 38.5 / 0.74) ** 2),
+        (2.0, True, 35.0, 2 * 3.0 * (1.09 * 24 / 38.5 / 0.74) ** 2),
+    ],
+    ids=["a brisk run", "a walk", "a run at 35 degrees"],
+)
+def test_ten_minutes_drift_by_effort_and_heat(speed_m_s, running, temperature_c, drift_bpm):
+    drifting, steady = RunnerModel.reference(), reference_with(drift_bpm_per_10_min=0.0)
+    for model in (drifting, steady):
+        model.step(speed_m_s, running, 600.0, temperature_c=temperature_c)
+    assert drifting.heart_rate_bpm - steady.heart_rate_bpm == pytest.approx([drift_bpm])
+
+
 def test_a_runner_is_the_same_alone_and_in_company():
     together = RunnerModel.population(5, seed=3)
     alone = [RunnerModel.population(1, seed=3, first=number) for number in range(5)]
@@ -123,12 +182,13 @@ def test_a_runner_is_the_same_alone_and_in_company():
 
 def test_each_runner_can_go_at_a_pace_of_their_own():
     traits = RunnerModel.reference().traits
-    pair = RunnerModel(type(traits)(*(np.repeat(column, 2) for column in vars(traits).values())))
+    pair = RunnerModel(Traits(*(np.repeat(column, 2) for column in vars(traits).values())))
     walker, runner = RunnerModel.reference(), RunnerModel.reference()
     for _ in range(200):
-        pair.step(np.array([1.5, 2.5]), np.array([False, True]))
-        walker.step(1.5, False)
-        runner.step(2.5, True)
+        slopes, heats_c = np.array([0.08, 0.0]), np.array([15.0, 28.0])
+        pair.step(np.array([1.5, 2.5]), np.array([False, True]), grade=slopes, temperature_c=heats_c)
+        walker.step(1.5, False, grade=0.08)
+        runner.step(2.5, True, temperature_c=28.0)
     assert pair.heart_rate_bpm.tolist() == [walker.heart_rate_bpm.item(), runner.heart_rate_bpm.item()]
 
 
@@ -203,14 +263,48 @@ def test_the_fitter_recover_faster():
     assert fallen[by_fitness[-200:]].mean() > fallen[by_fitness[:200]].mean() + 0.05
 
 
-def test_the_population_is_spread_as_described():
-    traits = RunnerModel.population(1500, seed=9).traits
+@pytest.fixture(scope="module")
+def people() -> Traits:
+    return RunnerModel.population(1500, seed=9).traits
+
+
+def test_the_population_is_spread_as_described(people):
+    traits = people
     assert traits.age_years.mean() == pytest.approx(41, abs=1)
     assert (traits.max_heart_rate_bpm - 208 + 0.7 * traits.age_years).std() == pytest.approx(8, rel=0.1)
     assert np.log(traits.tau_on_s / 13).std() == pytest.approx(0.25, rel=0.1)
     assert np.log(traits.tau_off_s / 26).std() == pytest.approx(0.30, rel=0.1)
     assert traits.fast_share.mean() == pytest.approx(0.72, abs=0.01)
     assert traits.tau_slow_s.std() == pytest.approx(60, rel=0.1)
+    # Men and women lie 3.5 above and below the middle.
+    fitness_ml_kg_min = traits.vo2max_ml_kg_min - 41.5 + 0.30 * (traits.age_years - 35)
+    assert fitness_ml_kg_min.std() == pytest.approx((6**2 + 3.5**2) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("trait", "mean", "sd"),
+    [
+        ("economy", 1.0, 0.07),
+        ("exponent", 0.80, 0.10),
+        ("delay_s", 5.0, 2.0),
+        ("tau_slow_s", 240.0, 60.0),
+        ("fast_share", 0.72, 0.08),
+        ("drift_bpm_per_10_min", 3.0, 2.0),
+        ("noise_bpm", 1.6, 0.4),
+        ("rpe_offset", 0.0, 1.0),
+    ],
+)
+def test_each_trait_is_spread_as_described(people, trait, mean, sd):
+    column = getattr(people, trait)
+    # What would be absurd is cut off, which draws the ends in a little.
+    assert column.mean() == pytest.approx(mean, abs=0.1 * sd)
+    assert column.std() == pytest.approx(sd, rel=0.1)
+
+
+def test_the_fitter_have_a_lower_resting_heart_rate(people):
+    beside_fitness_bpm = people.resting_heart_rate_bpm - 78 + 0.38 * (people.vo2max_ml_kg_min - 35)
+    assert beside_fitness_bpm.mean() == pytest.approx(0, abs=0.7)
+    assert beside_fitness_bpm.std() == pytest.approx(7, rel=0.1)
 
 
 def test_nobody_is_absurd():
@@ -287,6 +381,50 @@ def test_a_long_run_feels_harder_at_the_same_heart_rate():
 
 def by_heart_alone(model: RunnerModel):
     return 0.5 + 8.5 * ((model.heart_rate_bpm - 62) / 121.5) ** 1.8
+
+
+def hold(model: RunnerModel, share: float, for_s: int) -> None:
+    """Run at the pace that keeps heart rate at this share of reserve, slower as it drifts."""
+    asked = share
+    for _ in range(for_s):
+        model.step(model.self_paced_speed_m_s(asked ** (1 / 0.80)), True)
+        reached = (model.heart_rate_bpm - model.traits.resting_heart_rate_bpm) / model.traits.reserve_bpm
+        asked += 0.01 * (share - reached.item())
+
+
+def said_at_the_start_and_after_an_hour(share: float) -> tuple[float, float]:
+    """What the fit runner reports when the run has settled, and an hour later."""
+    model = RunnerModel.of(NAMED["fit"])
+    hold(model, share, 900)
+    start = model.report_rpe().item()
+    hold(model, share, 3600)
+    return start, model.report_rpe().item()
+
+
+def test_an_hour_at_80_percent_of_reserve_feels_harder_at_its_end():
+    start, end = said_at_the_start_and_after_an_hour(0.80)
+    assert end >= start + 1.5
+
+
+def test_an_hour_at_60_percent_of_reserve_does_not():
+    start, end = said_at_the_start_and_after_an_hour(0.60)
+    assert end <= start + 0.5
+
+
+def test_a_report_is_off_by_chance_by_two_thirds():
+    model = RunnerModel.population(300, seed=1)
+    run(model, 120, 2.2)
+    by_chance = np.array([model.report_rpe() for _ in range(30)]) - model.rpe() - model.traits.rpe_offset
+    # Rounding to halves adds a variance of 0.25/12.
+    assert by_chance.std() == pytest.approx((0.7**2 + 0.25 / 12) ** 0.5, rel=0.03)
+
+
+def test_who_complains_reports_more_than_there_is():
+    stoic, complaining = (RunnerModel.of(Person(40, 180, 60, 42, 2.2, 1.5, rpe_offset=offset)) for offset in (0, 2))
+    run(stoic, 300, 2.2)
+    run(complaining, 300, 2.2)
+    assert complaining.report_rpe() == stoic.report_rpe() + 2
+    assert complaining.rpe() == stoic.rpe()
 
 
 def test_fatigue_goes_with_rest_in_hours():

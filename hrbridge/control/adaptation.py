@@ -13,36 +13,48 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from math import ceil
 from statistics import median
 from typing import Protocol
 
 from msgspec import Struct
 
-from hrbridge.config import Control, Plan, Purpose, Runner
+from hrbridge.config import Block, Control, Plan, Purpose, Runner, SegmentKind
 from hrbridge.control import words
+from hrbridge.control.forecast import LINE_OVER_S, running_bpm, session_scale
 from hrbridge.control.plan import Stretch, is_free
 from hrbridge.control.recovery import BASE_FROM_LAST_S, DRIFT_BPM_PER_S, HeartRateHistory, Recovery, WalkingBase
 from hrbridge.decisions import CueKind, Phase, Reason
 
-CEILING_HRR = 0.75
-RETURN_CEILING_HRR = 0.70
+# Of heart-rate reserve. First plans are those that walk longer than they run. In a race an effort of 7 to 8 is wanted,
+# which no heart reaches under 0.86 of its reserve (runner_model: RPE = 0.5 + 8.5 x share ** 1.8).
+EASY_CEILING_HRR = 0.75
+FIRST_CEILING_HRR = 0.70
+CEILING_HRR = {Purpose.RETURN: 0.70, Purpose.RACE: 0.90}
 
 # Running: when heart rate comes near the ceiling, and when it stands above it.
 EASE_BELOW_CEILING_BPM = 8.0
 ABOVE_CEILING_FOR_S = 10.0
 NO_WALK_BEFORE_S = 20.0
 HOLE_S = 10.0
+# How far ahead the rise of heart rate may call for a walk, and for a slower run.
+CUT_AHEAD_S = 15.0
+EASE_RUN_AHEAD_S = 30.0
 # "Three, two, one" has been said: the run ends as announced.
 TOO_LATE_TO_CUT_S = 3.0
 # Walking: the tests before its end, the steps of an extension, and the cap.
 EASE_WALK_FROM_S = 30.0
 EASE_WALK_DROP_BPM = 3.0
+EASE_WALK_SHARE = 0.8
+FALLING_BPM = 3.0
 JUDGED_FROM_PLANNED_S = 45.0
 TEST_BEFORE_END_S = 12.0
 RETEST_BEFORE_END_S = 4.0
 COUNTING_DOWN_S = 3.0
 CLEAR_MARGIN_BPM = 2.0
 EXTENSION_S = 15.0
+LONGEST_EXTENSION_S = 45.0
+SPOKEN_STEP_S = 5.0
 MAX_ANNOUNCEMENTS = 2
 RUN_BELOW_CEILING_BPM = 5.0
 EARLY_NOTICE_S = 4.0
@@ -77,12 +89,21 @@ RPE_LIMIT = 9.0
 
 
 def ceiling_bpm(runner: Runner, plan: Plan, settings: Control) -> float:
-    """The heart rate that running should stay below."""
-    if settings.heart_rate_ceiling_bpm is not None:
-        return settings.heart_rate_ceiling_bpm
-    usual = RETURN_CEILING_HRR if plan.purpose == Purpose.RETURN else CEILING_HRR
-    share = settings.heart_rate_ceiling_hrr if settings.heart_rate_ceiling_hrr is not None else usual
-    return runner.resting_bpm + share * runner.reserve_bpm
+    """The heart rate that running should stay below; in a second workout not above the mean of the day's first."""
+    share = settings.heart_rate_ceiling_hrr
+    if share is None:
+        share = CEILING_HRR.get(plan.purpose, EASY_CEILING_HRR)
+        if plan.block and _walks_longer(plan.block[0]):
+            share = min(share, FIRST_CEILING_HRR)
+    own_bpm = settings.heart_rate_ceiling_bpm or runner.resting_bpm + share * runner.reserve_bpm
+    return min(own_bpm, settings.first_workout_mean_bpm or own_bpm)
+
+
+def _walks_longer(block: Block) -> bool:
+    """Whether a cycle has running in it, and more walking than that."""
+    walk_s = sum(segment.for_s or 0.0 for segment in block.segments if segment.kind == SegmentKind.WALK)
+    runs = [segment.for_s for segment in block.segments if segment.kind != SegmentKind.WALK]
+    return bool(runs) and None not in runs and sum(s or 0.0 for s in runs) < walk_s
 
 
 def walk_cap_s(planned_s: float) -> float:
@@ -177,6 +198,8 @@ class Fixed:
         self._history = history
         self._base = WalkingBase(runner)
         self._ready_bpm = runner.resting_bpm + settings.ready_hrr * runner.reserve_bpm
+        # How the last breaks of this session went, against the curve of many people.
+        self._ratios: deque[float] = deque(maxlen=6)
 
     def length(self, stretch: Stretch) -> float:
         return 1.0
@@ -190,7 +213,8 @@ class Fixed:
     def begin(self, stretch: Stretch, at_s: float) -> None:
         self.walk = None
         if stretch.phase is Phase.WALK:
-            self.walk = Recovery(at_s, self._history, self._base.at(at_s), self._ready_bpm, self._settings)
+            base_bpm, scale = self._base.at(at_s), session_scale(self._ratios)
+            self.walk = Recovery(at_s, self._history, base_bpm, self._ready_bpm, self._settings, scale)
 
     def during(self, now: Now) -> Iterator[Move]:
         yield from ()
@@ -202,6 +226,10 @@ class Fixed:
         return Reason.PLANNED
 
     def end(self, stretch: Stretch, now: Now, because: Reason) -> Iterator[Move]:
+        if self.walk is not None and now.judge and now.heart_rate_bpm is not None:
+            ratio = self.walk.ratio(now.at_s, now.heart_rate_bpm)
+            if ratio is not None:
+                self._ratios.append(ratio)
         yield from ()
 
     def report(self, rpe: float, now: Now, phase: Phase) -> Iterator[Move]:
@@ -231,7 +259,7 @@ class Adaptive(Fixed):
         self._above_since_s: float | None = None
         self._seen_s = 0.0
         self._last_run: Stretch | None = None
-        self._last_run_s = 0.0
+        self._run_s = 0.0  # of this cycle, over all its runs and surges
         self._last_run_cut = False
         self._cuts_s: deque[float] = deque(maxlen=CUTS_IN_A_ROW)
         self._said_jog_slower = False
@@ -250,6 +278,7 @@ class Adaptive(Fixed):
         # Effort.
         self._rpe_over: deque[bool] = deque(maxlen=3)
         self._rpe_shortened = False
+        self._over_this_cycle = False
 
     # -- lengths --
 
@@ -283,7 +312,9 @@ class Adaptive(Fixed):
             self._eased = False
         if stretch.phase is not Phase.WALK:
             self._above_since_s = None
-            self._changed_this_cycle &= not new_cycle
+            if new_cycle:
+                self._run_s = 0.0
+                self._changed_this_cycle = self._over_this_cycle = False
             return
         self._planned_s = stretch.planned_s
         self._begun_s = stretch.planned_s * self.length(stretch) if stretch.planned_s else 0.0
@@ -316,20 +347,32 @@ class Adaptive(Fixed):
         above_s = 0.0 if self._above_since_s is None else now.at_s - self._above_since_s
         if now.remaining_s <= TOO_LATE_TO_CUT_S:
             return
-        if above_s >= ABOVE_CEILING_FOR_S and now.elapsed_s >= NO_WALK_BEFORE_S:
+        change_bpm_s = self._history.change_bpm_s()
+        # In the first seconds every heart rises steeply: that says nothing yet about where it will end.
+        settled = now.elapsed_s >= NO_WALK_BEFORE_S
+        above = settled and above_s >= ABOVE_CEILING_FOR_S
+        soon_bpm, later_bpm = (
+            running_bpm(hr_bpm, change_bpm_s, min(ahead_s, now.remaining_s)) if settled else hr_bpm
+            for ahead_s in (CUT_AHEAD_S, EASE_RUN_AHEAD_S)
+        )
+        if above or round(soon_bpm, 1) > now.ceiling_bpm + self._settings.ceiling_forecast_margin_bpm:
             self._above_since_s = None
-            yield Move(CueKind.WALK, Reason.HEART_RATE_CEILING)
-        elif hr_bpm >= now.ceiling_bpm - EASE_BELOW_CEILING_BPM and not self._eased:
+            yield Move(CueKind.WALK, Reason.HEART_RATE_CEILING if above else Reason.FORECAST_CEILING)
+        elif self._eased:
+            return
+        elif hr_bpm >= now.ceiling_bpm - EASE_BELOW_CEILING_BPM:
             self._eased = True
             yield Move(CueKind.EASE_RUN, Reason.HEART_RATE_CEILING, "A little slower.")
+        elif round(later_bpm, 1) > now.ceiling_bpm:
+            self._eased = True
+            yield Move(CueKind.EASE_RUN, Reason.FORECAST_CEILING, "A little slower.")
 
     def _during_walk(self, now: Now, walk: Recovery) -> Iterator[Move]:
         hr_bpm = now.heart_rate_bpm
         if not now.judge or hr_bpm is None:
             return
-        self._holds = self._judged_end(now, walk, hr_bpm) is None
-        margin_bpm = walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm)
-        if self._ease_walk_helps(now, walk, margin_bpm):
+        self._holds = self._judged_end(now, walk, now.elapsed_s, hr_bpm) is None
+        if self._ease_walk_helps(now, walk, hr_bpm):
             self._eased = True
             yield Move(CueKind.EASE_WALK, Reason.NOT_RECOVERED, "Slower walk.")
         if self._free:
@@ -345,30 +388,40 @@ class Adaptive(Fixed):
         else:
             yield from self._test_walk(now, walk, hr_bpm)
 
-    def _ease_walk_helps(self, now: Now, walk: Recovery, margin_bpm: float) -> bool:
+    def _ease_walk_helps(self, now: Now, walk: Recovery, hr_bpm: float) -> bool:
         """[M] under 3 bpm of drop at 30 s foretells a poor recovery; brisk walking is often what holds it up."""
-        return (
-            not self._eased
-            and now.elapsed_s >= EASE_WALK_FROM_S
-            and margin_bpm < 0
-            and not walk.once_recovered
-            and walk.drop_bpm is not None
-            and walk.drop_bpm < EASE_WALK_DROP_BPM
-            and not self._history.falling(now.at_s)
-        )
+        if (
+            self._eased
+            or now.elapsed_s < EASE_WALK_FROM_S
+            or now.remaining_s <= TEST_BEFORE_END_S  # what is said then is how much longer the walk gets
+            or walk.once_recovered
+            or walk.reference_bpm is None
+            or self._history.change_bpm_s() * LINE_OVER_S <= -FALLING_BPM
+            or walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm) >= 0
+        ):
+            return False
+        if walk.reference_bpm - hr_bpm < EASE_WALK_DROP_BPM:
+            return True
+        if now.ends_s is None:
+            return False
+        at_end_bpm = walk.ahead(now.at_s, hr_bpm, now.remaining_s).heart_rate_bpm
+        enough_bpm = EASE_WALK_SHARE * walk.required_bpm(now.length_s)
+        return at_end_bpm > self._ready_bpm and walk.reference_bpm - at_end_bpm < enough_bpm
 
     def _may_end_early(self, now: Now, walk: Recovery, hr_bpm: float) -> bool:
         """A held or extended walk ends when recovered; so may the walk after a run that the ceiling cut short."""
         if now.ends_s is None or (self._own_extension_s > 0 and now.elapsed_s >= self._begun_s):
             return walk.recovered and now.remaining_s > EARLY_NOTICE_S
+        if self._settings.allow_early_run and walk.recovered and now.remaining_s > EARLY_NOTICE_S:
+            return True
         run = self._last_run
         if not self._last_run_cut or run is None or now.remaining_s <= CUT_NOTICE_S or self._rpe_extra_s > 0:
             return False
-        share = self._last_run_s / run.planned_s
+        share = self._run_s / run.cycle_run_s
         enough_s = max(CUT_WALK_AT_LEAST_S, share * self._begun_s) - CUT_NOTICE_S
         return (
             share >= CUT_AT_LEAST
-            and run.planned_s > self._planned_s
+            and run.cycle_run_s > self._planned_s
             and now.elapsed_s >= enough_s
             and (walk.recovered or hr_bpm <= now.ceiling_bpm - CUT_BELOW_CEILING_BPM)
         )
@@ -392,16 +445,26 @@ class Adaptive(Fixed):
         """12 s before the end, and where that is not clear once more at 4 s: will this walk have done its work?"""
         if not COUNTING_DOWN_S < now.remaining_s <= TEST_BEFORE_END_S or walk.reference_bpm is None:
             return
-        at_end_bpm = walk.margin_bpm(now.elapsed_s + now.remaining_s, hr_bpm, now.ceiling_bpm)
+        at_end_bpm = walk.ahead(now.at_s, hr_bpm, now.remaining_s).heart_rate_bpm
+        to_spare_bpm = walk.margin_bpm(now.length_s, at_end_bpm, now.ceiling_bpm)
         if self._tested_end_s != now.ends_s:
             self._tested_end_s = now.ends_s
-            self._unclear = abs(at_end_bpm) < CLEAR_MARGIN_BPM
-            if at_end_bpm <= -CLEAR_MARGIN_BPM:
-                yield from self._extend(now, EXTENSION_S, hr_bpm, Reason.NOT_RECOVERED)
+            self._unclear = abs(to_spare_bpm) < CLEAR_MARGIN_BPM
+            if to_spare_bpm <= -CLEAR_MARGIN_BPM:
+                yield from self._extend(now, self._extension_s(now, walk, hr_bpm), hr_bpm, Reason.NOT_RECOVERED)
         elif self._unclear and now.remaining_s <= RETEST_BEFORE_END_S:
             self._unclear = False
-            if at_end_bpm < 0:
+            if to_spare_bpm < 0:
                 yield from self._extend(now, EXTENSION_S, hr_bpm, Reason.NOT_RECOVERED)
+
+    @staticmethod
+    def _extension_s(now: Now, walk: Recovery, hr_bpm: float) -> float:
+        """15 to 45 s: until heart rate will be ready, in steps of 5 s."""
+        ready_in_s = walk.ready_in_s(now.at_s, hr_bpm, now.ceiling_bpm)
+        if ready_in_s is None:
+            return LONGEST_EXTENSION_S
+        lacking_s = SPOKEN_STEP_S * ceil((ready_in_s - now.remaining_s) / SPOKEN_STEP_S)
+        return min(max(lacking_s, EXTENSION_S), LONGEST_EXTENSION_S)
 
     def _extend(self, now: Now, for_s: float, hr_bpm: float, reason: Reason) -> Iterator[Move]:
         """A longer walk, up to the cap; the second announcement of a judged walk goes all the way."""
@@ -432,16 +495,20 @@ class Adaptive(Fixed):
         if self.walk is None or not now.before_run:
             return Reason.PLANNED
         if now.judge and now.heart_rate_bpm is not None:
-            return self._judged_end(now, self.walk, now.heart_rate_bpm)
+            if now.ends_s is None:
+                return self._judged_end(now, self.walk, now.elapsed_s, now.heart_rate_bpm)
+            at_end_bpm = self.walk.ahead(now.at_s, now.heart_rate_bpm, max(now.remaining_s, 0.0)).heart_rate_bpm
+            return self._judged_end(now, self.walk, now.length_s, at_end_bpm)
         # What held the walk back a moment ago still does; the clock alone, or no adaptation, lets it end.
         return None if now.unsure and self._holds else Reason.PLANNED
 
-    def _judged_end(self, now: Now, walk: Recovery, hr_bpm: float) -> Reason | None:
+    def _judged_end(self, now: Now, walk: Recovery, walked_s: float, hr_bpm: float) -> Reason | None:
+        """Why a run may follow a walk of ``walked_s`` that ends at ``hr_bpm``."""
         if self._planned_s < JUDGED_FROM_PLANNED_S:
             return Reason.PLANNED if hr_bpm <= now.ceiling_bpm - RUN_BELOW_CEILING_BPM else None
         if hr_bpm > now.ceiling_bpm:
             return None
-        if walk.margin_bpm(now.elapsed_s, hr_bpm, now.ceiling_bpm) >= 0:
+        if walk.margin_bpm(walked_s, hr_bpm, now.ceiling_bpm) >= 0:
             return Reason.RECOVERED if self._own_extension_s > 0 else Reason.PLANNED
         if self._last_run_cut and hr_bpm <= now.ceiling_bpm - CUT_BELOW_CEILING_BPM:
             return Reason.HEART_RATE_CEILING
@@ -450,6 +517,7 @@ class Adaptive(Fixed):
         return None if self._at_cap(now) else Reason.PLANNED
 
     def end(self, stretch: Stretch, now: Now, because: Reason) -> Iterator[Move]:
+        yield from super().end(stretch, now, because)
         if self.walk is None:
             yield from self._end_run(stretch, now, because)
         elif now.judge and now.heart_rate_bpm is not None and because is not Reason.COMMAND:
@@ -457,17 +525,17 @@ class Adaptive(Fixed):
 
     def _end_run(self, stretch: Stretch, now: Now, because: Reason) -> Iterator[Move]:
         self._last_run = stretch
-        self._last_run_s = now.elapsed_s
-        self._last_run_cut = because is Reason.HEART_RATE_CEILING
+        self._run_s += now.elapsed_s
+        self._last_run_cut = because in (Reason.HEART_RATE_CEILING, Reason.FORECAST_CEILING)
         if not self._last_run_cut:
             if stretch.phase is Phase.RUN:  # the end of a surge says nothing about the run after it
                 self._cuts_s.clear()
             return
-        self._cuts_s.append(now.elapsed_s)
+        self._cuts_s.append(self._run_s)
         if len(self._cuts_s) < CUTS_IN_A_ROW:
             return
         floor_share = self._floor_share(stretch)
-        share = max(5 * (median(self._cuts_s) // 5) / stretch.planned_s, floor_share)
+        share = max(SPOKEN_STEP_S * (median(self._cuts_s) // SPOKEN_STEP_S) / stretch.cycle_run_s, floor_share)
         self._cuts_s.clear()
         if share < self._run_share:
             self._run_share = share
@@ -490,7 +558,11 @@ class Adaptive(Fixed):
             self._good_in_row = 0
             self._failed_in_row += 1
             self._caps_in_row = self._caps_in_row + 1 if capped else 0
-            if self._failed_in_row >= FAILURES_PER_RUNG or (capped and self._rung == 0):
+            if self._over_this_cycle and not self._changed_this_cycle and self._shorten(stretch):
+                # Heart rate and effort are both high: not only a longer walk, but a shorter run as well.
+                self._changed_this_cycle = True
+                yield self._ratio(stretch, Reason.RPE_HIGH)
+            elif self._failed_in_row >= FAILURES_PER_RUNG or (capped and self._rung == 0):
                 yield from self._step_down(stretch, Reason.WALK_CAP if capped else Reason.NOT_RECOVERED)
             return
         self._failed_in_row = 0
@@ -538,6 +610,7 @@ class Adaptive(Fixed):
         run_end_bpm = walk.reference_bpm if walk.reference_bpm is not None else hr_bpm
         return (
             walk.well_recovered(now.elapsed_s, hr_bpm)
+            and not self._last_run_cut
             and run_end_bpm <= now.ceiling_bpm - RUN_END_BELOW_CEILING_BPM
             and not (self._rpe_over and self._rpe_over[-1])
         )
@@ -609,9 +682,10 @@ class Adaptive(Fixed):
             self._rpe_shortened = False
             return
         stretch = self._stretch
-        if stretch is None:
-            return
+        if stretch is None or not (stretch.cycle_run_s or self._free):
+            return  # a walk of its own is as hard as the runner makes it
         self._good_in_row = 0
+        self._over_this_cycle = True
         limit = rpe >= RPE_LIMIT or over >= RPE_LIMIT_OVER
         reason = Reason.RPE_LIMIT if limit else Reason.RPE_HIGH
         extended = yield from self._lengthen_for_effort(now, reason)

@@ -23,18 +23,31 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from hrbridge.config import Control, Plan, PolicyName, Runner
+from hrbridge.config import Control, Plan, PolicyName, Runner, Units
 from hrbridge.control import words
-from hrbridge.control.adaptation import Adaptive, Fixed, Move, Now, Policy, ceiling_bpm, walk_cap_s
-from hrbridge.control.cues import Cues
-from hrbridge.control.movement import Movement
-from hrbridge.control.plan import Cursor, Stretch, cooldown_s, is_free, speed_m_s
-from hrbridge.control.recovery import NO_JUDGEMENT_BEFORE_S, HeartRateHistory
+from hrbridge.control.adaptation import CUT_AHEAD_S, Adaptive, Fixed, Move, Now, Policy, ceiling_bpm, walk_cap_s
+from hrbridge.control.budget import Budget
+from hrbridge.control.cues import QUIET_AFTER_CHANGE_S, Cues
+from hrbridge.control.forecast import Forecast, around, running_bpm
+from hrbridge.control.movement import STALE_S, Movement
+from hrbridge.control.plan import (
+    Cursor,
+    Stretch,
+    as_second_workout,
+    cooldown_s,
+    gait_change_m_s,
+    goal,
+    is_free,
+    speed_m_s,
+)
+from hrbridge.control.recovery import NO_FORECAST_BEFORE_S, NO_JUDGEMENT_BEFORE_S, HeartRateHistory
 from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
-from hrbridge.decisions import REASONS, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
+from hrbridge.control.walk_pace import WalkPace
+from hrbridge.decisions import REASONS, Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed
 
+DECIDE_EVERY_S = 1.0
 # Nothing is adapted in the first two minutes: hearts and straps need them.
 NO_ADAPTATION_BEFORE_S = 120.0
 WARMUP_CEILING_ALLOWANCE_BPM = 15.0
@@ -53,10 +66,13 @@ MIN_NOTICE_S = 6.0
 PROMPT_EVERY_WALKS = 3
 PROMPT_AT_S = 15.0
 TIP_FROM_WALK_S = 60.0
+# How long after the start of a walk (in "free" it is noticed late) what may be walked is worth saying.
+BUDGET_WITHIN_S = 30.0
 IGNORED_AFTER_S = 20.0
 UNDO_WITHIN_S = 5.0
 LOW_BATTERY_PERCENT = 20
 RUNNER_EXTENSION_S = 15.0
+WALK_AHEAD_S = 30.0
 # A walk counts as not walked when the runner is seen running this long after its start.
 NOT_WALKED_FROM_S = 20.0
 IGNORED_IN_ROW_AT_MOST = 2
@@ -93,6 +109,7 @@ class Progress:
     session_started_s: float = 0.0
     main_started_s: float | None = None
     main_started_m: float = 0.0
+    gun_s: float | None = None
     walks: int = 0
     surge_ended_s: float = float("-inf")
     interrupted: bool = False
@@ -110,6 +127,7 @@ class Progress:
     held_since_s: float | None = None
     reminded_s: float = 0.0
     willed: bool = False
+    heart_first: bool = False
     advised_end_walk: int = 0
 
 
@@ -117,6 +135,8 @@ class Controller:
     """One session of one runner."""
 
     def __init__(self, plan: Plan, runner: Runner, settings: Control) -> None:
+        if settings.first_workout_mean_bpm is not None:
+            plan = as_second_workout(plan)
         self._plan = plan
         self._runner = runner
         self._settings = settings
@@ -124,10 +144,13 @@ class Controller:
         self._ceiling_bpm = ceiling_bpm(runner, plan, settings)
         self._ready_bpm = runner.resting_bpm + settings.ready_hrr * runner.reserve_bpm
         self._signal = SignalMonitor(runner, settings)
-        self._movement = Movement()
+        self._movement = Movement(gait_change_m_s(plan))
         self._history = HeartRateHistory()
         self._safety = Safety(runner, plan)
+        self._walk_pace = WalkPace(*plan.walk_speed_m_s) if plan.walk_speed_m_s is not None else None
         self._cues = Cues()
+        aim = goal(plan)
+        self._budget = Budget(aim) if aim is not None else None
         self._policy = POLICIES[settings.policy](runner, plan, settings, self._history)
         self._progress = Progress(cursor=None if self._free else Cursor(plan))
         self._adapting = True
@@ -145,6 +168,9 @@ class Controller:
         self._battery_said = False
         self._distance_missed_said = False
         self._undo: tuple[float, Progress, Policy] | None = None
+        self._decided_s = float("-inf")
+        self._ahead: Forecast | None = None
+        self._ready_in_s: float | None = None
 
     # -- one event --
 
@@ -161,18 +187,27 @@ class Controller:
             case Speed():
                 if self._movement.update(event):
                     self._signal.changed_gait(self._movement.since_s)
-        self._movement.expire(self._at_s)
-        self._signal.update(self._at_s)
-        if self._signal.heart_rate_bpm is not None and self._signal.trust is Trust.GOOD:
-            self._history.add(self._at_s, self._signal.heart_rate_bpm)
-        self._update_walk()
-        match event:
-            case Command():
-                refused = self._obey(event.action)
-            case Rpe():
-                self._hear_rpe(event.rpe)
-        self._advance()
-        return self._step(event, refused)
+        # Sensors only inform; it is decided once a second, at the tick, and whenever the runner speaks.
+        sensed = isinstance(event, Sample | Speed)
+        decides = not sensed or self._at_s - self._decided_s > DECIDE_EVERY_S
+        if decides or isinstance(event, Sample):
+            self._signal.update(self._at_s)
+            if self._signal.heart_rate_bpm is not None and self._signal.trust is Trust.GOOD:
+                self._history.add(self._at_s, self._signal.heart_rate_bpm)
+            self._update_walk()
+        cues: tuple[Cue, ...] = ()
+        if decides:
+            self._decided_s = self._at_s
+            self._movement.expire(self._at_s)
+            match event:
+                case Command():
+                    refused = self._obey(event.action)
+                case Rpe():
+                    self._hear_rpe(event.rpe)
+            self._advance()
+            self._look_ahead()
+            cues = self._collect_cues()
+        return self._step(event, cues, refused)
 
     # -- what the runner wants --
 
@@ -361,6 +396,7 @@ class Controller:
         if p.phase in ACTIVE:
             self._announce_end()
             self._advise()
+            self._tell_budget()
 
     def _now(self) -> Now:
         p = self._progress
@@ -386,7 +422,8 @@ class Controller:
     def _present_ceiling_bpm(self) -> float:
         p = self._progress
         if p.phase is Phase.SURGE or self._at_s - p.surge_ended_s <= SURGE_ALLOWANCE_AFTER_S:
-            return self._ceiling_bpm + self._settings.surge_allowance_bpm
+            surge_bpm = self._ceiling_bpm + self._settings.surge_allowance_bpm
+            return min(surge_bpm, self._settings.first_workout_mean_bpm or surge_bpm)
         return self._ceiling_bpm
 
     def _update_walk(self) -> None:
@@ -477,6 +514,7 @@ class Controller:
         p.ends_s = ends_s
         p.ends_at_m = None
         p.interrupted = p.not_walked = p.prompted = p.repeated = p.advised_walk = p.held_by_safety = p.willed = False
+        p.heart_first = False
         p.held_since_s = None
         p.noticed_end_s = p.counted_end_s = None
         self._cues.change(self._at_s, new_cycle=new_cycle)
@@ -486,14 +524,14 @@ class Controller:
     def _due_s(self) -> float:
         """When the phase that ends now was to end: the next begins there, so that no second is lost on the way."""
         ends_s = self._progress.ends_s
-        return ends_s if ends_s is not None and 0 <= self._at_s - ends_s <= 1 else self._at_s
+        return ends_s if ends_s is not None and 0 <= self._at_s - ends_s <= 2 * DECIDE_EVERY_S else self._at_s
 
     def _begin_main(self, reason: Reason) -> None:
         """The warm-up is over, or there was none."""
         p = self._progress
         if p.phase is Phase.WARMUP and self._movement.running is not True:
             self._policy.learn_base(p.session_started_s, self._at_s)
-        p.main_started_s = self._due_s()
+        p.main_started_s = p.gun_s = self._due_s()
         p.main_started_m = self._distance_m
         self._enter_stretch(self._next_from_cursor(), reason)
 
@@ -521,7 +559,7 @@ class Controller:
             passed, stretch = stretch, self._next_from_cursor()
             if stretch is not None and stretch.phase is not Phase.WALK and stretch.repeat != passed.repeat:
                 # A plan without walks: one minute of walking is put in.
-                stretch = replace(passed, phase=Phase.WALK, planned_s=60.0, planned_m=None)
+                stretch = replace(passed, phase=Phase.WALK, planned_s=60.0, planned_m=None, mark="", segment=None)
         self._enter_stretch(stretch, because)
 
     def _end_stretch(self, because: Reason, ended_s: float | None = None) -> None:
@@ -544,20 +582,24 @@ class Controller:
         started_s = self._due_s()
         share = self._policy.length(stretch) if self._adapting else 1.0
         length_s = min(stretch.planned_s * share, stretch.most_s)
+        length_m = stretch.metres(share) if stretch.phase is not Phase.WALK else None
         self._enter_phase(stretch.phase, started_s + length_s, started_s)
         p.stretch = stretch
         p.willed = because is Reason.COMMAND
+        p.heart_first = because not in (Reason.PLANNED, Reason.COMMAND)
         self._policy.begin(stretch, started_s)
-        if stretch.planned_m is not None and stretch.phase is not Phase.WALK:
-            p.ends_at_m = self._distance_m + stretch.planned_m * share
+        if length_m is not None:
+            p.ends_at_m = self._distance_m + length_m
         if stretch.phase is Phase.WALK:
             p.walks += 1
+            if self._walk_pace is not None:
+                self._walk_pace.begin()
             if self._rpe_until_walk is not None and p.walks > self._rpe_until_walk:
                 self._rpe = self._rpe_until_walk = None
                 self._rpe_over_in_row = 0
         self._foresee()
-        self._say_change(stretch, length_s, because)
-        if before is not None and stretch.block != before.block:
+        self._say_change(stretch, length_s, length_m, because)
+        if before is not None and stretch.block != before.block and stretch.planned_m is None and stretch.cycle_run_s:
             run, walk = words.duration(stretch.cycle_run_s), words.duration(stretch.cycle_walk_s)
             say = f"From here: run {run}, walk {walk}."
             self._cues.say_when_quiet(self._at_s, CueKind.NEXT, Reason.PLANNED, say)
@@ -575,16 +617,24 @@ class Controller:
         else:
             p.next_phase = Phase.COOLDOWN if cooldown_s(self._plan, distance_m) > 0 else Phase.FINISHED
 
-    def _say_change(self, stretch: Stretch, length_s: float, because: Reason) -> None:
-        by_distance = stretch.planned_m is not None and stretch.phase is not Phase.WALK
-        share = length_s / stretch.planned_s
-        how_long = words.distance((stretch.planned_m or 0) * share) if by_distance else words.duration(length_s)
+    def _say_change(self, stretch: Stretch, length_s: float, length_m: float | None, because: Reason) -> None:
+        imperial = self._runner.units is Units.IMPERIAL
+        if stretch.mark and length_m in (None, stretch.most_m):
+            how_long = words.to_mark(stretch.mark, length_m, imperial=imperial)
+        elif length_m is None:
+            how_long = words.duration(length_s)
+        elif length_m == stretch.planned_m:
+            how_long = words.distance(length_m)
+        else:
+            how_long = words.about(length_m, imperial=imperial)
         kind = CueKind(stretch.phase.value)
         say = f"{stretch.phase.value.capitalize()} {how_long}."
+        if (segment := stretch.segment) is not None:
+            say += words.treadmill(segment.incline_percent, segment.speed_m_s, imperial=imperial)
         reason = because if because in REASONS[kind] else Reason.PLANNED
         if kind is CueKind.WALK and because is Reason.SAFETY:
             say = "Walk now. Check the strap or your maximum."
-        elif kind is CueKind.WALK and because is Reason.HEART_RATE_CEILING:
+        elif kind is CueKind.WALK and because in (Reason.HEART_RATE_CEILING, Reason.FORECAST_CEILING):
             say = f"High enough. {say}"
         self._cues.say_now(kind, reason, say, length_s)
 
@@ -618,6 +668,8 @@ class Controller:
         """The next stretch, or a hold: nobody runs against safety, or before the walk has done its work."""
         p, walk = self._progress, self._policy.walk
         reason = self._policy.end_reason(self._now())
+        if reason is None and p.counted_end_s == p.ends_s:
+            reason = Reason.PLANNED  # "three, two, one" has been said: only safety takes that back
         told_to_end = p.advised_end_walk == p.walks and walk is not None and not walk.recovered
         if p.next_phase in RUNNING and (reason is None or told_to_end or self._safety.forbids_running):
             p.ends_s = None
@@ -664,6 +716,8 @@ class Controller:
         lead = "Enough running for today. " if reason is Reason.EASY_FINISH else ""
         say = f"{lead}Easy walk to finish, {words.duration(length_s)}."
         self._cues.say_now(CueKind.COOLDOWN, kind_reason, say, length_s)
+        if self._plan.cooldown == "finisher" and self._settings.tips:
+            self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, "Drink something, and eat soon.")
 
     def _finish(self, reason: Reason) -> None:
         self._enter_phase(Phase.FINISHED, None)
@@ -678,13 +732,17 @@ class Controller:
         if p.ends_at_m is None:
             return
         left_m = p.ends_at_m - self._distance_m
-        if not self._measures and not self._distance_missed_said:
-            self._distance_missed_said = True
-            say = "No distance. Using your pace."
-            self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.PLANNED, say)
+        self._miss_distance()
         sensed = self._movement.speed_m_s if self._measures else None
         speed = sensed if sensed is not None else speed_m_s(self._plan, walking=False)
         p.ends_s = self._at_s if left_m <= 0 else self._at_s + left_m / max(speed, 0.5)
+
+    def _miss_distance(self) -> None:
+        sought_s = self._at_s - self._progress.session_started_s
+        if not self._measures and not self._distance_missed_said and sought_s >= STALE_S:
+            self._distance_missed_said = True
+            say = "No distance. Using your pace."
+            self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.PLANNED, say)
 
     def _follow_gait(self) -> None:
         """Plan ``free``: the runner decides, speed or cadence tell."""
@@ -705,6 +763,8 @@ class Controller:
         if p.stretch is None:
             self._policy.learn_base(p.session_started_s, since_s)
             p.main_started_s = since_s
+            # Noticed late: time and distance count from here.
+            p.gun_s, p.main_started_m = self._at_s, self._distance_m
         else:
             if not p.interrupted:
                 length_s = HABIT_STEP_S * round((since_s - p.started_s) / HABIT_STEP_S)
@@ -712,7 +772,9 @@ class Controller:
                 p.stretch = replace(p.stretch, **habit)
             self._end_stretch(Reason.PLANNED, since_s)
         phase = Phase.RUN if running else Phase.WALK
+        advised = p.advised_walk
         self._enter_phase(phase, None, since_s)
+        p.heart_first = advised
         run_s, walk_s = (p.stretch.cycle_run_s, p.stretch.cycle_walk_s) if p.stretch is not None else (0.0, 0.0)
         p.stretch = Stretch(phase, 0.0, None, 1, repeat, run_s, walk_s)
         p.walks += 0 if running else 1
@@ -809,7 +871,8 @@ class Controller:
         if reason is None and p.phase is Phase.WALK:
             reason = self._policy.end_reason(self._now())
         reason = reason or Reason.PLANNED
-        noun = words.NOUN.get(p.next_phase or Phase.RUN, "run").capitalize()
+        noun = words.NOUN.get(p.next_phase or Phase.RUN, "run")
+        noun = f"Next {noun}" if p.next_phase is p.phase else noun.capitalize()
         self._cues.say_now(CueKind.COUNTDOWN, reason, f"{self._lead(reason)}{noun} in {how_long}.", remaining_s)
 
     def _advise(self) -> None:
@@ -827,6 +890,8 @@ class Controller:
             p.prompted = True
             if p.stretch.planned_s >= SHORT_SEGMENT_S or self._cues.said_in_cycle == 0:
                 self._prompt_or_tip(p.stretch)
+        if p.phase is Phase.WALK and elapsed_s >= QUIET_AFTER_CHANGE_S and remaining_s >= NOTICE_S + 2:
+            self._advise_walk_pace(p.stretch)
 
     def _prompt_or_tip(self, walk: Stretch) -> None:
         """Every third walk asks for the effort; after a report over target every walk, after two every third again."""
@@ -837,8 +902,22 @@ class Controller:
             if self._rpe_until_walk is None:
                 self._rpe_until_walk = p.walks + 1
             self._cues.say_when_quiet(self._at_s, CueKind.RPE_PROMPT, Reason.PLANNED, "Effort, zero to ten?")
+        elif self._walk_pace is not None and self._movement.speed_m_s is not None:
+            pass  # one tip in a walk, and here it is for the pace
         elif self._settings.tips and p.walks % PROMPT_EVERY_WALKS == 1 and walk.planned_s >= TIP_FROM_WALK_S:
             say = words.TIPS[p.walks // PROMPT_EVERY_WALKS % len(words.TIPS)]
+            self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, say)
+
+    def _advise_walk_pace(self, walk: Stretch) -> None:
+        """A brisk walk is to be brisk; but one between runs is for the heart, until that has come down."""
+        p, hr_bpm = self._progress, self._trusted_bpm()
+        for_recovery = walk.cycle_run_s > 0 or p.next_phase in RUNNING
+        if self._walk_pace is None or self._movement.gait_now or p.not_walked:
+            return
+        if for_recovery and (hr_bpm is None or hr_bpm > self._ready_bpm):
+            return
+        say = self._walk_pace.advice(self._at_s, self._movement.speed_m_s)
+        if say is not None:
             self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, say)
 
     def _ease_warmup(self) -> None:
@@ -871,14 +950,47 @@ class Controller:
         kind, say = (CueKind.WALK, "Walk now.") if p.phase is Phase.WALK else (CueKind.RUN, "Run when you are ready.")
         self._cues.say_when_quiet(self._at_s, kind, Reason.CUE_IGNORED, say)
 
+    def _tell_budget(self) -> None:
+        """What may still be walked. Only told: no walk is made shorter for a goal, the runner has the choice."""
+        p, budget = self._progress, self._budget
+        if budget is None or p.gun_s is None or p.phase not in MAIN:
+            return
+        self._miss_distance()
+        walk = p.walks if p.phase is Phase.WALK else None
+        begun = self._at_s - p.started_s <= BUDGET_WITHIN_S
+        due = budget.due(self._at_s - p.gun_s, self._distance_m - p.main_started_m, walk, begun=begun)
+        self._cues.forget(CueKind.BUDGET)  # a number that waited is an old one
+        if due is not None and not (due[1] == 0 and walk is not None and self._heart_wants_walk()):
+            self._cues.say_when_quiet(self._at_s, CueKind.BUDGET, Reason.BUDGET, *due)
+
+    def _heart_wants_walk(self) -> bool:
+        """This walk is more than the plan's: nobody is told to run on."""
+        p = self._progress
+        longer = p.stretch is not None and (p.ends_s is None or p.ends_s - p.started_s >= p.stretch.planned_s + 1)
+        return p.heart_first or self._safety.forbids_running or (longer and not self._free)
+
+    def _hear_budget(self, spoken_s: float) -> None:
+        """The budget has been told; who runs on because of it does not ignore the walk."""
+        p = self._progress
+        if self._budget is not None:
+            self._budget.told(spoken_s, p.walks)
+        p.repeated |= spoken_s == 0
+
     # -- the step --
 
-    def _step(self, event: Event, refused: str | None) -> Step:
+    def _collect_cues(self) -> tuple[Cue, ...]:
         p = self._progress
         next_change_s = p.ends_s if p.phase in ACTIVE else None
         cues = self._cues.collect(
             self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD, listening=p.phase in ACTIVE
         )
+        for cue in cues:
+            if cue.kind is CueKind.BUDGET and cue.for_s is not None:
+                self._hear_budget(cue.for_s)
+        return cues
+
+    def _step(self, event: Event, cues: tuple[Cue, ...], refused: str | None) -> Step:
+        p = self._progress
         since_s = p.paused_s if p.phase is Phase.PAUSED else p.started_s
         remaining_s: float | None = None
         if p.ends_s is not None:
@@ -898,9 +1010,28 @@ class Controller:
             refused,
         )
 
+    def _look_ahead(self) -> None:
+        """The forecast of this second, for whoever wants to know; what is decided on it is the policy's own."""
+        p, walk, hr_bpm = self._progress, self._policy.walk, self._trusted_bpm()
+        self._ahead, self._ready_in_s = None, None
+        if hr_bpm is None:
+            return
+        if p.phase in RUNNING:
+            self._ahead = around(running_bpm(hr_bpm, self._history.change_bpm_s(), CUT_AHEAD_S), CUT_AHEAD_S)
+        elif (
+            p.phase is Phase.WALK
+            and walk is not None
+            and walk.drop_bpm is not None
+            and self._at_s - p.started_s >= NO_FORECAST_BEFORE_S
+            and not p.interrupted
+            and not p.not_walked
+        ):
+            self._ahead = walk.ahead(self._at_s, hr_bpm, WALK_AHEAD_S)
+            self._ready_in_s = walk.ready_in_s(self._at_s, hr_bpm, self._present_ceiling_bpm())
+
     def _estimate(self) -> Estimate:
-        p, walk, hr_bpm = self._progress, self._policy.walk, self._signal.heart_rate_bpm
-        drop_bpm = required_bpm = recovered = None
+        p, walk, ahead = self._progress, self._policy.walk, self._ahead
+        drop_bpm = required_bpm = recovered = walked = None
         if p.phase is Phase.WALK and walk is not None and walk.drop_bpm is not None:
             walked_s = self._at_s - p.started_s
             drop_bpm = round(walk.drop_bpm, 1)
@@ -908,20 +1039,21 @@ class Controller:
             judged = self._signal.trust is Trust.GOOD and not p.interrupted and not p.not_walked
             if judged and walked_s >= NO_JUDGEMENT_BEFORE_S:
                 recovered = walk.recovered
-        walked = None
         if p.phase is Phase.WALK and (p.not_walked or self._movement.running is not None):
             walked = not p.not_walked
         return Estimate(
-            hr_bpm,
+            self._signal.heart_rate_bpm,
             self._signal.trust,
             drop_bpm,
             required_bpm,
-            None,
-            None,
+            ahead.heart_rate_bpm if ahead is not None else None,
+            self._ready_in_s,
             round(self._present_ceiling_bpm(), 1),
             recovered,
             walked,
             self._rpe,
+            ahead.low_bpm if ahead is not None else None,
+            ahead.high_bpm if ahead is not None else None,
         )
 
     def _ratio(self) -> Ratio:

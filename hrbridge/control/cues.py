@@ -27,13 +27,14 @@ PRIORITY: dict[CueKind, int] = {
     CueKind.SIGNAL_LOST: 6,
     CueKind.SIGNAL_BACK: 6,
     CueKind.RATIO: 5,
+    CueKind.BUDGET: 5,
     CueKind.BATTERY: 4,
     CueKind.RPE_PROMPT: 3,
     CueKind.TIP: 1,
 }
 ADVICE = (CueKind.EASE_RUN, CueKind.EASE_WALK, CueKind.WALK, CueKind.RUN)
 # What would be out of place in the next phase.
-FOR_THIS_PHASE = (*ADVICE, CueKind.RPE_PROMPT)
+FOR_THIS_PHASE = (*ADVICE, CueKind.RPE_PROMPT, CueKind.BUDGET)
 
 
 class Waiting(Struct, frozen=True):

@@ -8,9 +8,9 @@ from hrbridge.events import Speed
 # a slow jog and a brisk walk share their speed, never their cadence.
 RUNNING_CADENCE_SPM = 140.0
 WALKING_CADENCE_SPM = 132.0
-# People change from walking to running near 2 m/s (2.0-2.1 on treadmills).
-RUNNING_M_S = 2.0
-WALKING_M_S = 1.8
+# People change from walking to running near 2 m/s (2.0-2.1 on treadmills); who jogs slower says so with both paces.
+CHANGE_M_S = 1.9
+EITHER_SIDE = 0.05
 # A change of gait counts when it has been seen for this long: a glance at the watch is not a walk break.
 SEEN_FOR_S = 10.0
 # Without news for this long (or three of the source's own intervals) nothing is known.
@@ -18,9 +18,10 @@ STALE_S = 15.0
 
 
 class Movement:
-    """Follows ``Speed`` events."""
+    """Follows ``Speed`` events; ``change_m_s`` lies between this runner's walking and running."""
 
-    def __init__(self) -> None:
+    def __init__(self, change_m_s: float = CHANGE_M_S) -> None:
+        self._change_m_s = change_m_s
         self.running: bool | None = None
         self.since_s = 0.0
         self.distance_m = 0.0
@@ -46,7 +47,7 @@ class Movement:
             self._measured_s = event.at_s
         self.speed_m_s = event.speed_m_s
         self.cadence_spm = event.cadence_spm
-        seen = _gait(event, self._candidate)
+        seen = self._gait(event)
         if seen is None:
             return False
         if seen is not self._candidate:
@@ -82,17 +83,17 @@ class Movement:
             self.distance_m += event.speed_m_s * interval_s
 
 
-def _gait(event: Speed, before: bool | None) -> bool | None:
-    """True for running, False for walking; in between, what it was before."""
-    if event.cadence_spm:
-        if event.cadence_spm >= RUNNING_CADENCE_SPM:
+    def _gait(self, event: Speed) -> bool | None:
+        """True for running, False for walking; in between, what it was before."""
+        if event.cadence_spm:
+            if event.cadence_spm >= RUNNING_CADENCE_SPM:
+                return True
+            if event.cadence_spm <= WALKING_CADENCE_SPM:
+                return False
+        if event.speed_m_s is None:
+            return self._candidate
+        if event.speed_m_s >= self._change_m_s * (1 + EITHER_SIDE):
             return True
-        if event.cadence_spm <= WALKING_CADENCE_SPM:
+        if event.speed_m_s <= self._change_m_s * (1 - EITHER_SIDE):
             return False
-    if event.speed_m_s is None:
-        return before
-    if event.speed_m_s >= RUNNING_M_S:
-        return True
-    if event.speed_m_s <= WALKING_M_S:
-        return False
-    return before
+        return self._candidate

@@ -11,6 +11,18 @@ from collections import deque
 from statistics import median
 
 from hrbridge.config import Control, Runner
+from hrbridge.control.forecast import (
+    LINE_OVER_S,
+    PEAK_FROM_S,
+    PEAK_TO_S,
+    Forecast,
+    around,
+    forecast,
+    recovery_ratio,
+    walking_bpm,
+)
+
+__all__ = ["HeartRateHistory", "Recovery", "WalkingBase", "forecast", "required_drop_bpm", "share"]
 
 # g(t): the share of the full drop that a walk must have brought after t seconds. [M: with smaller shares,
 # walks judged "recovered" early lose it again]
@@ -21,15 +33,16 @@ SMALL_AMPLITUDE_BPM = 8.0
 NO_JUDGEMENT_BEFORE_S = 30.0
 HOLD_S = 5.0
 # [M] where heart rate fell, its last peak came within 10 s (p90) of the cue; in other athletes 16-28 s.
-REFERENCE_FROM_S = -5.0
 REFERENCE_TO_S = 20.0
 MEAN_OVER_S = 5.0
 BASE_FROM_LAST_S = 60.0
 BASE_FROM_AT_LEAST_S = 28.0
 DRIFT_BPM_PER_S = 3.0 / 600.0
 BASE_AT_MOST_HRR = 0.5
-FALLING_BPM = 3.0
-FALLING_OVER_S = 10.0
+NO_FORECAST_BEFORE_S = 15.0
+# Beyond this nobody is told how long it will still take.
+READY_WITHIN_S = 120
+READY_STEP_S = 5
 
 
 def share(walked_s: float) -> float:
@@ -87,16 +100,16 @@ class HeartRateHistory:
                 total, count = total + bpm, count + 1
         return total / count if count else None
 
-    def falling(self, at_s: float) -> bool:
-        """True when heart rate fell by 3 bpm or more in the last 10 s."""
-        now_bpm = then_bpm = None
-        for point_s, bpm in reversed(self._points):
-            if now_bpm is None:
-                now_bpm = bpm
-            if point_s <= at_s - FALLING_OVER_S:
-                then_bpm = bpm
-                break
-        return now_bpm is not None and then_bpm is not None and then_bpm - now_bpm >= FALLING_BPM
+    def change_bpm_s(self) -> float:
+        """How fast heart rate has changed over the last 10 s, in bpm per second; 0 where that is not known."""
+        points = self._points
+        if not points:
+            return 0.0
+        last_s, last_bpm = points[-1]
+        for point_s, bpm in reversed(points):
+            if point_s <= last_s - LINE_OVER_S:
+                return (last_bpm - bpm) / (last_s - point_s)
+        return 0.0
 
     def times_s(self, from_s: float) -> list[float]:
         return [point_s for point_s, _ in self._points if point_s >= from_s]
@@ -143,7 +156,9 @@ class Recovery:
         base_bpm: float | None,
         ready_bpm: float,
         settings: Control,
+        scale: float = 1.0,
     ) -> None:
+        """``scale``: how this runner recovered in earlier breaks, against the curve (``forecast.session_scale``)."""
         self.started_s = started_s
         self.reference_bpm: float | None = None
         self.drop_bpm: float | None = None
@@ -153,13 +168,16 @@ class Recovery:
         self._base_bpm = base_bpm
         self._ready_bpm = ready_bpm
         self._settings = settings
+        self._scale = scale
+        self._peak_s = started_s
+        self._peak_bpm = float("-inf")
         self._met_since_s: float | None = None
-        for point_s in history.times_s(started_s + REFERENCE_FROM_S):
+        for point_s in history.times_s(started_s + PEAK_FROM_S):
             self._raise_reference(point_s)
 
     def update(self, at_s: float, heart_rate_bpm: float, ceiling_bpm: float) -> None:
         """Take the median at ``at_s``; ``recovered`` is true once a test has held for 5 s."""
-        if at_s - self.started_s <= REFERENCE_TO_S:
+        if at_s - self.started_s <= PEAK_TO_S:
             self._raise_reference(at_s)
         if self.reference_bpm is not None:
             self.drop_bpm = self.reference_bpm - heart_rate_bpm
@@ -192,6 +210,33 @@ class Recovery:
         by_ready_line = self._ready_bpm - heart_rate_bpm
         return min(max(by_drop, by_ready_line), ceiling_bpm - heart_rate_bpm)
 
+    def ahead(self, at_s: float, heart_rate_bpm: float, ahead_s: float) -> Forecast:
+        """Heart rate ``ahead_s`` from now, if the walk goes on."""
+        change_bpm_s = self._history.change_bpm_s()
+        return around(walking_bpm(heart_rate_bpm, change_bpm_s, at_s - self._peak_s, ahead_s, self._scale), ahead_s)
+
+    def ready_in_s(self, at_s: float, heart_rate_bpm: float, ceiling_bpm: float) -> float | None:
+        """How many more seconds of walking until this is recovery enough; None: not within two minutes."""
+        if self.recovered:
+            return 0.0
+        walked_s, change_bpm_s = at_s - self.started_s, self._history.change_bpm_s()
+        since_peak_s = at_s - self._peak_s
+        first_s = max(0.0, NO_JUDGEMENT_BEFORE_S - walked_s)
+        if self._met_since_s is None:
+            first_s = max(first_s, HOLD_S)
+        for more_s in range(0, READY_WITHIN_S, READY_STEP_S):
+            ahead_s = first_s + more_s
+            bpm = round(walking_bpm(heart_rate_bpm, change_bpm_s, since_peak_s, ahead_s, self._scale), 1)
+            if self.margin_bpm(walked_s + ahead_s, bpm, ceiling_bpm) >= 0:
+                return float(round(ahead_s))
+        return None
+
+    def ratio(self, at_s: float, heart_rate_bpm: float) -> float | None:
+        """What this break says about the next ones (``forecast.recovery_ratio``)."""
+        if self.reference_bpm is None:
+            return None
+        return recovery_ratio(self.reference_bpm - heart_rate_bpm, at_s - self._peak_s)
+
     def well_recovered(self, walked_s: float, heart_rate_bpm: float) -> bool:
         """Good enough to give something back to the plan: a quarter more than required, or down at the ready line."""
         if self.drop_bpm is None:
@@ -199,6 +244,10 @@ class Recovery:
         return self.drop_bpm >= 1.25 * self.required_bpm(walked_s) or heart_rate_bpm <= self._ready_bpm
 
     def _raise_reference(self, at_s: float) -> None:
-        mean = self._history.mean_bpm(at_s)
-        if mean is not None and (self.reference_bpm is None or mean > self.reference_bpm):
-            self.reference_bpm = mean
+        mean_bpm = self._history.mean_bpm(at_s)
+        if mean_bpm is None:
+            return
+        if mean_bpm >= self._peak_bpm:
+            self._peak_s, self._peak_bpm = max(at_s, self.started_s), mean_bpm
+        if at_s - self.started_s <= REFERENCE_TO_S and (self.reference_bpm is None or mean_bpm > self.reference_bpm):
+            self.reference_bpm = mean_bpm

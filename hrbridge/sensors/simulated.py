@@ -30,16 +30,18 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import Enum, StrEnum, auto
 from math import inf
 
 import numpy as np
 from msgspec import Struct
 
+from hrbridge.config import Sensor
 from hrbridge.decisions import CueKind, Phase, Step
 from hrbridge.errors import ConfigError
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed
-from hrbridge.runner_model import COMFORTABLE_C, RunnerModel, person
+from hrbridge.runner_model import COMFORTABLE_C, Person, RunnerModel, person
 
 MAX_S = 12 * 3600.0
 # An easy effort for somebody without a pace of their own.
@@ -50,6 +52,8 @@ REACTION_S, REACTION_SD_S = 2.0, 0.4
 QUICKEST_REACTION_S = 1.05
 RPE_ANSWER_S = (5.0, 10.0)
 LEAVES_AFTER_S = 5
+# As in [runner]: below it nothing could be told from heart rate.
+LEAST_RESERVE_BPM = 30
 # How hard people speed up and slow down.
 ACCELERATION_M_S2 = 0.8
 
@@ -59,6 +63,8 @@ EASED_WALK = 0.85
 COOLDOWN_WALK = 0.90
 
 HILL_GRADE = 0.06
+# The slopes of hilly walks: from a ramp to what still lets people walk at their pace.
+HILLY_WALK_GRADE = (0.04, 0.10)
 HEAT_C = 35.0
 STUCK_ABOVE_MAX_BPM = 35
 # One byte on the air, and 255 means no value.
@@ -114,10 +120,27 @@ def parse_fault(spec: str) -> Fault:
     return Fault(FaultName(name), from_s, from_s + for_s)
 
 
-def named_runner(name: str) -> tuple[float, float, float]:
-    """(age in years, maximum and resting heart rate in bpm) of a named runner; raises ConfigError."""
-    who = person(name)
-    return who.age_years, who.max_heart_rate_bpm, who.resting_heart_rate_bpm
+# What ``[sensor]`` may say about the body of the named runner.
+DESCRIBED = (
+    "max_heart_rate_bpm",
+    "resting_heart_rate_bpm",
+    "vo2max_ml_kg_min",
+    "run_speed_m_s",
+    "walk_speed_m_s",
+    "rpe_offset",
+)
+
+
+def described(settings: Sensor) -> Person:
+    """The named runner of ``[sensor]`` with what else is said there; raises ConfigError."""
+    said = {key: value for key in DESCRIBED if (value := getattr(settings, key)) is not None}
+    who = replace(person(settings.runner), **said)
+    if who.max_heart_rate_bpm < who.resting_heart_rate_bpm + LEAST_RESERVE_BPM:
+        raise ConfigError(
+            f"[sensor] max_heart_rate_bpm: {who.max_heart_rate_bpm:g} is not allowed; "
+            f"allowed: at least {LEAST_RESERVE_BPM} above resting_heart_rate_bpm, {who.resting_heart_rate_bpm:g}"
+        )
+    return who
 
 
 class Activity(Enum):
@@ -163,10 +186,13 @@ SHOWN = {
 class Simulated:
     """One runner for one run; a Source and a Sink (ports).
 
-    ``runner`` is a name of ``runner_model.NAMED`` or a model of one runner.
-    Speeds default to those of the named runner. ``reaction_s`` is the mean
-    time from a cue to the doing, ``obedience`` the share of cues to run or
-    walk that are followed at all (a repeated cue is a new chance).
+    ``runner`` is a name of ``runner_model.NAMED``, a description or a model of
+    one runner. Speeds default to those of the person. ``reaction_s`` is the
+    mean time from a cue to the doing, ``obedience`` the share of cues to run
+    or walk that are followed at all (a repeated cue is a new chance); without
+    ``obeys_ease_run`` "A little slower." is heard and not done.
+    ``hilly_walks`` is the share of walks after a run that go uphill, by 4 to
+    10 % and told by ``incline_percent``, until the next run.
     ``own_rhythm_s`` (seconds of running, of walking), for the plan ``free``:
     runs and walks like this and minds only start, pause and finish.
     Raises ConfigError for an unknown name or fault.
@@ -174,7 +200,7 @@ class Simulated:
 
     def __init__(
         self,
-        runner: str | RunnerModel = "typical",
+        runner: str | Person | RunnerModel = "typical",
         seed: int = 1,
         faults: Sequence[str] = (),
         *,
@@ -182,12 +208,17 @@ class Simulated:
         walk_speed_m_s: float | None = None,
         reaction_s: float = REACTION_S,
         obedience: float = 1.0,
+        obeys_ease_run: bool = True,
+        hilly_walks: float = 0.0,
+        temperature_c: float = COMFORTABLE_C,
         own_rhythm_s: tuple[float, float] | None = None,
         max_s: float = MAX_S,
     ) -> None:
         if isinstance(runner, str):
-            self.model = RunnerModel.named(runner, seed)
-            speeds_m_s = person(runner).run_speed_m_s, person(runner).walk_speed_m_s
+            runner = person(runner)
+        if isinstance(runner, Person):
+            self.model = RunnerModel.of(runner, seed)
+            speeds_m_s = runner.run_speed_m_s, runner.walk_speed_m_s
         else:
             if runner.runners != 1:
                 raise ValueError(f"a simulated sensor is worn by 1 runner, not {runner.runners}")
@@ -200,21 +231,44 @@ class Simulated:
         self._faults = [parse_fault(spec) for spec in faults]
         self._reaction_s = reaction_s
         self._obedience = obedience
+        self._obeys_ease_run = obeys_ease_run
+        self._hilly_walks = hilly_walks
+        self._temperature_c = temperature_c
         self._own_rhythm_s = own_rhythm_s
         self._max_s = max_s
-        # Two sources of chance, so that a missed cue does not change every step after it.
+        # Sources of chance of their own, so that a missed cue does not change every step after it, nor a hill a cue.
         self._mind_chance, self._pace_chance = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+        self._hill_chance = np.random.default_rng([seed, 4])
         # What the runner has understood, what is still to be done about it (when, what), and what is being done.
         self._intent = Activity.STAND
         self._to_do: deque[tuple[float, Activity | Ease]] = deque()
         self._activity = Activity.STAND
         self._pace_share = 1.0
+        self._walk_grade = 0.0
         self._speed_m_s = 0.0
         self._distance_m = 0.0
         self._phase = Phase.WAITING
         self._answer_rpe_s: float | None = None
         self._leaves_s = inf
         self._strap = Strap(self.max_heart_rate_bpm, seed)
+
+    @classmethod
+    def of(
+        cls, settings: Sensor, *, own_rhythm_s: tuple[float, float] | None = None, max_s: float = MAX_S
+    ) -> Simulated:
+        """The runner of ``[sensor]``; raises ConfigError."""
+        return cls(
+            described(settings),
+            settings.seed,
+            settings.faults,
+            reaction_s=settings.reaction_s,
+            obedience=settings.obedience,
+            obeys_ease_run=settings.obeys_ease_run,
+            hilly_walks=settings.hilly_walks,
+            temperature_c=settings.temperature_c,
+            own_rhythm_s=own_rhythm_s,
+            max_s=max_s,
+        )
 
     def events(self) -> Iterator[Event]:
         """One Sample and one Speed per second from 0 on, the start, and answers to RPE prompts.
@@ -292,15 +346,22 @@ class Simulated:
             _, what = self._to_do.popleft()
             if isinstance(what, Activity):
                 self._begin(what)
-            elif what is Ease.RUN and self._activity in RUNNING:
+            elif what is Ease.RUN and self._activity in RUNNING and self._obeys_ease_run:
                 self._pace_share = EASED_RUN
             elif what is Ease.WALK and self._activity in WALKING:
                 self._pace_share = EASED_WALK
 
     def _begin(self, activity: Activity) -> None:
-        if activity is not self._activity:
-            self._activity = activity
-            self._pace_share = 1.0
+        if activity is self._activity:
+            return
+        if activity in WALKING and self._activity in RUNNING:
+            uphill = self._hill_chance.random() < self._hilly_walks
+            grade = self._hill_chance.uniform(*HILLY_WALK_GRADE)
+            self._walk_grade = grade if uphill else 0.0
+        elif activity in RUNNING:
+            self._walk_grade = 0.0
+        self._activity = activity
+        self._pace_share = 1.0
 
     def _faults_at(self, at_s: float) -> frozenset[FaultName]:
         return frozenset(fault.name for fault in self._faults if fault.from_s <= at_s < fault.until_s)
@@ -325,9 +386,12 @@ class Simulated:
         felt_m_s, felt_running = self._speed_m_s, running
         if FaultName.NO_RECOVERY in faults and self._activity in WALKING:
             felt_m_s, felt_running = self.run_speed_m_s, True
-        grade = HILL_GRADE if FaultName.HILL in faults else 0.0
-        temperature_c = HEAT_C if FaultName.HEAT in faults else COMFORTABLE_C
+        grade = self._grade(faults)
+        temperature_c = max(self._temperature_c, HEAT_C) if FaultName.HEAT in faults else self._temperature_c
         return self.model.step(felt_m_s, felt_running, grade=grade, temperature_c=temperature_c).item()
+
+    def _grade(self, faults: frozenset[FaultName]) -> float:
+        return HILL_GRADE if FaultName.HILL in faults else self._walk_grade
 
     def _speed(self, at_s: float, faults: frozenset[FaultName]) -> Speed:
         """What a foot pod says: within about 1 % in speed and 1 step per minute."""
@@ -344,7 +408,7 @@ class Simulated:
             speed_m_s=self._speed_m_s * (1 + 0.01 * wobble),
             cadence_spm=round(cadence_spm),
             distance_m=self._distance_m,
-            incline_percent=100 * HILL_GRADE if FaultName.HILL in faults else None,
+            incline_percent=100 * self._grade(faults) or None,
         )
 
 

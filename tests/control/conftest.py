@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import exp
 
 import pytest
 
@@ -21,12 +22,17 @@ def run_walk(*parts_s: float, **keys: object) -> Plan:
     return Plan(**{"name": "paper", "warmup_s": 120.0, "block": (Block(segments=segments),), **keys})
 
 
+def rising(from_bpm: float, to_bpm: float, elapsed_s: float) -> float:
+    """As a heart does: fast at first, then ever more slowly."""
+    return to_bpm - (to_bpm - from_bpm) * exp(-elapsed_s / 15)
+
+
 def recovering(run_bpm: float = 145, walk_bpm: float = 105) -> Heart:
     """Falls to the walking value within half a minute."""
 
     def heart(phase: Phase, elapsed_s: float) -> float:
         if phase in RUNNING:
-            return min(run_bpm, walk_bpm + 1.2 * elapsed_s)
+            return rising(walk_bpm, run_bpm, elapsed_s)
         return max(walk_bpm, run_bpm - 1.3 * elapsed_s) if phase is Phase.WALK else walk_bpm
 
     return heart
@@ -37,7 +43,7 @@ def stubborn(run_bpm: float = 146, drop_bpm: float = 2) -> Heart:
 
     def heart(phase: Phase, elapsed_s: float) -> float:
         if phase in RUNNING:
-            return min(run_bpm, 120 + elapsed_s)
+            return rising(min(120.0, run_bpm), run_bpm, elapsed_s)
         return run_bpm - min(drop_bpm, elapsed_s / 20) if phase is Phase.WALK else 105
 
     return heart

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from hrbridge.config import Plan
 from hrbridge.control.movement import Movement
+from hrbridge.control.plan import gait_change_m_s
 from hrbridge.events import Speed
 
 RUN = {"speed_m_s": 2.6, "cadence_spm": 162}
@@ -164,3 +166,13 @@ def test_a_hole_in_the_speed_is_not_filled() -> None:
 
 def test_steps_alone_make_no_distance() -> None:
     assert moved((60, {"cadence_spm": 162})).distance_m == 0
+
+
+def test_a_slow_jog_on_a_treadmill_is_running_for_who_has_set_both_paces() -> None:
+    jog_m_s = 1.67  # 6 km/h, as a treadmill without cadence tells it
+    plan = Plan(run_pace_s_per_km=600, walk_pace_s_per_km=760)
+    usual, own = Movement(), Movement(gait_change_m_s(plan))
+    for at_s in range(20):
+        usual.update(Speed(float(at_s), speed_m_s=jog_m_s))
+        own.update(Speed(float(at_s), speed_m_s=jog_m_s))
+    assert (usual.running, own.running) == (False, True)

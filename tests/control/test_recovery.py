@@ -105,16 +105,16 @@ def history(*values_bpm: float) -> HeartRateHistory:
     return made
 
 
-def test_three_beats_in_ten_seconds_are_falling() -> None:
-    assert history(*[148.0] * 5, *[147.0] * 3, *[145.0] * 4).falling(11.0) is True
+def test_three_beats_in_ten_seconds_are_a_third_of_a_beat_per_second() -> None:
+    assert history(*[148.0] * 5, *[147.0] * 3, *[145.0] * 4).change_bpm_s() == pytest.approx(-0.3)
 
 
-def test_two_beats_in_ten_seconds_are_not() -> None:
-    assert history(*[148.0] * 5, *[146.0] * 7).falling(11.0) is False
+def test_what_was_more_than_ten_seconds_ago_does_not_count() -> None:
+    assert history(*[170.0] * 5, *[146.0] * 11).change_bpm_s() == 0.0
 
 
-def test_a_heart_that_has_just_begun_to_be_heard_is_not_falling() -> None:
-    assert history(150.0, 140.0).falling(1.0) is False
+def test_a_heart_that_has_just_begun_to_be_heard_is_taken_to_stand_still() -> None:
+    assert history(150.0, 140.0).change_bpm_s() == 0.0
 
 
 def test_without_a_value_around_the_cue_nobody_knows_from_where_it_fell() -> None:

@@ -12,12 +12,15 @@ from itertools import groupby, pairwise
 from statistics import mean
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from hrbridge.config import Sensor, load
 from hrbridge.decisions import REASONS, Cue, CueKind, Estimate, Phase, Ratio, Step
 from hrbridge.errors import ConfigError
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick, order
-from hrbridge.runner_model import RunnerModel
-from hrbridge.sensors.simulated import Fault, FaultName, Simulated, named_runner, parse_fault
+from hrbridge.runner_model import NAMED, RunnerModel
+from hrbridge.sensors.simulated import Fault, FaultName, Simulated, described, parse_fault
 from hrbridge.timeline import merge
 
 PHASES = {
@@ -204,6 +207,13 @@ def test_an_eased_run_is_slower_until_the_next_run():
     assert mean_speed_m_s(events, 190, 240) == pytest.approx(mean_speed_m_s(events, 10, 60), rel=0.02)
 
 
+def test_who_does_not_ease_runs_on_as_before():
+    said = [(0, R), (60, CueKind.EASE_RUN), (120, W), (180, CueKind.EASE_WALK), (240, CueKind.FINISH)]
+    events = coached(simulated(obeys_ease_run=False), said)
+    assert mean_speed_m_s(events, 70, 120) == pytest.approx(mean_speed_m_s(events, 10, 60), rel=0.02)
+    assert mean_speed_m_s(events, 190, 240) < 0.9 * mean_speed_m_s(events, 130, 180)
+
+
 def test_an_eased_walk_is_slower():
     events = coached(simulated(), [(0, W), (60, CueKind.EASE_WALK), (120, CueKind.FINISH)])
     assert mean_speed_m_s(events, 70, 120) < 0.9 * mean_speed_m_s(events, 10, 60)
@@ -287,6 +297,14 @@ def test_speeds_can_be_chosen():
     assert mean_speed_m_s(events, 310, 390) == pytest.approx(1.9, rel=0.01)
 
 
+def test_a_brisk_walk_holds_the_heart_rate_up():
+    fallen_bpm = {}
+    for walk_speed_m_s in (1.5, 1.8):
+        events = coached(simulated(walk_speed_m_s=walk_speed_m_s))
+        fallen_bpm[walk_speed_m_s] = mean(bpm(events, 290, 300)) - mean(bpm(events, 380, 390))
+    assert fallen_bpm[1.8] < fallen_bpm[1.5] - 3
+
+
 def test_a_model_of_one_runner_can_wear_the_strap():
     runner = Simulated(RunnerModel.population(1, seed=3), seed=1)
     assert runner.max_heart_rate_bpm == RunnerModel.population(1, seed=3).traits.max_heart_rate_bpm
@@ -324,8 +342,89 @@ def test_a_hard_pace_is_reported_hard():
     assert reports[3.2] > reports[1.8] + 2
 
 
+def answers(events: Iterable[Event]) -> list[float]:
+    return [event.rpe for event in events if isinstance(event, Rpe)]
+
+
+def test_an_easy_run_with_a_fine_heart_rate_can_be_reported_hard():
+    said = [*SESSION, (200, CueKind.RPE_PROMPT)]
+    honest, complaining = (coached(Simulated.of(Sensor(rpe_offset=offset)), said) for offset in (0.0, 2.5))
+    assert answers(complaining) == [answer + 2.5 for answer in answers(honest)]
+    assert bpm(complaining) == bpm(honest)
+
+
 def test_nobody_answers_unasked():
     assert not [event for event in clean() if isinstance(event, Rpe)]
+
+
+# Hills and heat of a whole run
+
+
+def rounds(**options: object) -> list[Event]:
+    """Half an hour of 20 s of running and 20 s of walking, told once to start."""
+    return coached(simulated(own_rhythm_s=(20, 20), max_s=1800.0, **options), [(0, R)])
+
+
+def uphill_percent(events: Iterable[Event]) -> list[float | None]:
+    """The slope of each of the walks of ``rounds``; None: flat."""
+    walks = [speeds(events, from_s + 5, from_s + 20) for from_s in range(20, 1780, 40)]
+    slopes = [{speed.incline_percent for speed in walk} for walk in walks]
+    assert {len(slope) for slope in slopes} == {1}, "a walk with two slopes"
+    return [slope.pop() for slope in slopes]
+
+
+def test_on_a_hilly_route_every_seventh_walk_goes_uphill():
+    shares = [mean(slope is not None for slope in uphill_percent(rounds(hilly_walks=0.15, seed=s))) for s in range(6)]
+    assert mean(shares) == pytest.approx(0.15, abs=0.045)
+
+
+def test_walks_uphill_rise_by_4_to_10_percent():
+    slopes = [slope for slope in uphill_percent(rounds(hilly_walks=1.0)) if slope is not None]
+    assert len(slopes) == 44
+    assert 4 <= min(slopes) < 5
+    assert 9 < max(slopes) <= 10
+
+
+def test_a_walk_that_is_uphill_stays_so_on_a_hillier_route():
+    some, more = (uphill_percent(rounds(hilly_walks=share)) for share in (0.3, 0.6))
+    steep = [(slope, again) for slope, again in zip(some, more, strict=True) if slope is not None]
+    assert len(steep) > 5
+    assert all(slope == again for slope, again in steep)
+
+
+def test_runs_and_the_warm_up_are_flat():
+    events = coached(simulated(hilly_walks=1.0))
+    assert {speed.incline_percent for speed in speeds(events, 0, 301)} == {None}
+    assert {speed.incline_percent for speed in speeds(events, 306, 390)} != {None}
+    assert {speed.incline_percent for speed in speeds(events, 396, 430)} == {None}
+
+
+def test_a_walk_uphill_stays_uphill_over_a_pause():
+    said = [(0, R), (60, W), (80, CueKind.PAUSE), (120, CueKind.FINISH)]
+    events = coached(simulated(hilly_walks=1.0), said, shown=[(100, Phase.WALK)])
+    slopes = {speed.incline_percent for speed in speeds(events, 66, 120)}
+    assert len(slopes) == 1
+    assert None not in slopes
+
+
+def test_a_walk_uphill_is_felt():
+    flat, steep = (coached(simulated(hilly_walks=share)) for share in (0.0, 1.0))
+    assert mean(bpm(steep, 380, 390)) > mean(bpm(flat, 380, 390)) + 5
+
+
+def test_hills_change_neither_pace_nor_obedience():
+    def gaits(events: list[Event]) -> list[tuple[float | None, float | None]]:
+        return [(speed.speed_m_s, speed.cadence_spm) for speed in speeds(events)]
+
+    assert gaits(coached(simulated(hilly_walks=1.0))) == gaits(clean())
+
+
+def test_a_hot_day_is_felt():
+    assert mean(bpm(coached(simulated(temperature_c=30.0)), 290, 300)) > mean(bpm(clean(), 290, 300)) + 3
+
+
+def test_a_fault_of_heat_does_not_cool_a_hotter_day():
+    assert coached(simulated(temperature_c=40.0, faults=["heat@0"])) == coached(simulated(temperature_c=40.0))
 
 
 # Faults, each from 200 s (in a run) to 350 s (in a walk)
@@ -348,14 +447,68 @@ def test_the_same_seed_is_the_same_fault(name):
     assert faulty(name) == coached(simulated(faults=[f"{name}@200+150"]))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["dropout", "zero", "frozen", "spike", "cadence_lock", "dry_start", "stuck_high", "contact_off", "wrong_strap"],
+# What is wrong with the strap alone.
+STRAP_FAULTS = (
+    "dropout",
+    "zero",
+    "frozen",
+    "spike",
+    "cadence_lock",
+    "dry_start",
+    "stuck_high",
+    "contact_off",
+    "wrong_strap",
 )
+
+
+@pytest.mark.parametrize("name", STRAP_FAULTS)
 def test_what_a_strap_says_changes_nothing_in_the_body(name):
     events = faulty(name)
     assert speeds(events) == speeds(clean())
     assert bpm(events, 350) == bpm(clean(), 350)
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 10_000),
+    name=st.sampled_from(STRAP_FAULTS),
+    from_s=st.integers(0, 70),
+    for_s=st.integers(1, 40),
+)
+def test_whenever_a_strap_fails_the_body_does_not(seed, name, from_s, for_s):
+    said = [(0, CueKind.WARMUP), (10, R), (40, W), (50, CueKind.RPE_PROMPT), (75, CueKind.FINISH)]
+    whole, failing = (
+        coached(simulated(seed=seed, faults=faults), said) for faults in ((), [f"{name}@{from_s}+{for_s}"])
+    )
+    assert [event for event in failing if not isinstance(event, Sample)] == [
+        event for event in whole if not isinstance(event, Sample)
+    ]
+    assert bpm(failing, 0, from_s) == bpm(whole, 0, from_s)
+    assert bpm(failing, from_s + for_s) == bpm(whole, from_s + for_s)
+
+
+@settings(max_examples=10)
+@given(
+    described_by=st.builds(
+        Sensor,
+        runner=st.sampled_from(sorted(NAMED)),
+        seed=st.integers(0, 10_000),
+        faults=st.lists(
+            st.sampled_from([f"{name}@{at_s}+15" for name in FaultName for at_s in (0, 20, 45)]), max_size=3
+        ),
+        vo2max_ml_kg_min=st.none() | st.floats(15, 90),
+        run_speed_m_s=st.none() | st.floats(1, 7),
+        obedience=st.floats(0, 1),
+        reaction_s=st.floats(1, 60),
+        hilly_walks=st.floats(0, 1),
+        temperature_c=st.floats(-20, 45),
+    )
+)
+def test_whoever_runs_the_same_seed_is_the_same_run(described_by):
+    said = [(0, CueKind.WARMUP), (10, R), (30, CueKind.EASE_RUN), (40, W), (60, CueKind.RPE_PROMPT)]
+    assert coached(Simulated.of(described_by, max_s=75.0), said) == coached(
+        Simulated.of(described_by, max_s=75.0), said
+    )
 
 
 def test_dropout_sends_nothing():
@@ -562,12 +715,102 @@ def test_a_misspelt_runner_is_answered_with_those_there_are():
         Simulated("novize", 1)
 
 
-def test_the_coach_can_know_a_named_runner():
-    novice = simulated("novice")
-    assert named_runner("novice") == (50, 173, 75)
-    assert (novice.max_heart_rate_bpm, novice.resting_heart_rate_bpm) == (173, 75)
+EVERYTHING_SAID = [
+    *LONGER,
+    (200, CueKind.RPE_PROMPT),
+    (230, CueKind.EASE_RUN),
+    (420, CueKind.EASE_WALK),
+    (500, CueKind.SURGE),
+]
+
+
+def test_who_is_not_described_is_the_named_runner():
+    assert described(Sensor(runner="novice")) == NAMED["novice"]
+    assert coached(Simulated.of(Sensor(runner="fit", seed=3)), EVERYTHING_SAID) == coached(
+        simulated("fit", 3), EVERYTHING_SAID
+    )
+
+
+def test_a_body_can_be_described():
+    own = Sensor(max_heart_rate_bpm=173, resting_heart_rate_bpm=75, vo2max_ml_kg_min=28)
+    traits = Simulated.of(own).model.traits
+    assert traits.max_heart_rate_bpm == 173
+    assert traits.resting_heart_rate_bpm == 75
+    assert traits.vo2max_ml_kg_min == 28
+    assert traits.age_years == NAMED["typical"].age_years
+
+
+def test_a_novice_can_be_described_by_hand():
+    own = Sensor(
+        max_heart_rate_bpm=173, resting_heart_rate_bpm=75, vo2max_ml_kg_min=28, run_speed_m_s=1.7, walk_speed_m_s=1.3
+    )
+    assert coached(Simulated.of(own)) == coached(simulated("novice"))
+
+
+# Each with a value unlike that of the typical runner.
+SIMULATED_KEYS = {
+    "seed": 2,
+    "runner": "fit",
+    "faults": ("hill@0",),
+    "max_heart_rate_bpm": 190,
+    "resting_heart_rate_bpm": 52,
+    "vo2max_ml_kg_min": 38,
+    "run_speed_m_s": 2.5,
+    "walk_speed_m_s": 1.8,
+    "rpe_offset": 2.0,
+    "obedience": 0.3,
+    "obeys_ease_run": False,
+    "reaction_s": 12.0,
+    "hilly_walks": 1.0,
+    "temperature_c": 30.0,
+}
+OF_OTHER_SENSORS = {"kind", "address", "name", "fallback_address", "speed_address", "file"}
+
+
+@cache
+def typical_told_everything() -> list[Event]:
+    return coached(simulated("typical"), EVERYTHING_SAID)
+
+
+def test_every_key_of_a_sensor_is_one_of_the_simulated_runner_or_of_another():
+    assert set(Sensor.__struct_fields__) - OF_OTHER_SENSORS == set(SIMULATED_KEYS)
+
+
+@pytest.mark.parametrize(("key", "value"), SIMULATED_KEYS.items())
+def test_every_key_makes_another_run(key, value):
+    assert coached(Simulated.of(Sensor(**{key: value})), EVERYTHING_SAID) != typical_told_everything()
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ("max_heart_rate_bpm=300", "300 is not allowed; allowed: a number from 100 to 240"),
+        ("resting_heart_rate_bpm=10", "10 is not allowed; allowed: a number from 25 to 120"),
+        ("vo2max_ml_kg_min=5", "5 is not allowed; allowed: a number from 15 to 90"),
+        ("run_speed_m_s=9", "9 is not allowed; allowed: a number from 1 to 7"),
+        ("walk_speed_m_s=0", "0 is not allowed; allowed: a number from 0.5 to 2.5"),
+        ("rpe_offset=7", "7 is not allowed; allowed: a number from -5 to 5"),
+        ("obedience=80", "80 is not allowed; allowed: a number from 0 to 1"),
+        ("obeys_ease_run=8", "8 is not allowed; allowed: true or false"),
+        ("reaction_s=0", "0 is not allowed; allowed: a number from 1 to 60"),
+        ("hilly_walks=15", "15 is not allowed; allowed: a number from 0 to 1"),
+        ("temperature_c=90", "90 is not allowed; allowed: a number from -20 to 45"),
+    ],
+)
+def test_what_no_runner_is_like_is_answered_with_what_is_allowed(given, answer):
+    with pytest.raises(ConfigError) as refused:
+        load(None, [f"sensor.{given}"])
+    assert str(refused.value) == f"defaults: [sensor] {given.partition('=')[0]}: {answer}"
+
+
+def test_a_heart_needs_room_to_beat():
+    with pytest.raises(ConfigError) as refused:
+        Simulated.of(Sensor(runner="novice", max_heart_rate_bpm=104))
+    assert str(refused.value) == (
+        "[sensor] max_heart_rate_bpm: 104 is not allowed; allowed: at least 30 above resting_heart_rate_bpm, 75"
+    )
 
 
 def test_an_unknown_runner_is_refused_by_name():
     with pytest.raises(ConfigError, match='"nobody" is not allowed'):
-        named_runner("nobody")
+        described(Sensor(runner="nobody"))
