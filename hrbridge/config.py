@@ -209,6 +209,11 @@ class Plan(Table, frozen=True):
     without a trusted heart rate. ``walk_speed_m_s``: the band of a brisk walk,
     [lower, upper], each 0.3 to 3; absent: nothing is said of the walking pace.
 
+    With ``goal_time_s``, from the gun, over ``goal_distance_m`` (absent:
+    ``distance_m``) the runner is told what may be walked. ``run_pace_s_per_km``
+    (120 to 1800; needed) is the pace that can be held to the end,
+    ``walk_pace_s_per_km`` (absent: 667) must be slower.
+
     Three keys make another plan of this one when it is read, and are spent
     then. ``rung``: one step easier (-1) or harder (1) on the ladder of ratios.
     ``scale`` (0.1 to 10): every segment by time becomes so much longer.

@@ -151,6 +151,14 @@ WRONG = [
     (("simulate", "--seed", "-1"), "'--seed': -1 is not in the range"),
     (("simulate", "--plan", "easy"), 'plan "easy": no such plan; allowed: beginner-1-2, demo, '),
     (("simulate", "--plan", "mine.toml"), "mine.toml: no such file"),
+    (
+        ("simulate", "--why", "soon"),
+        "'--why': 'soon' is not a time in a run; give seconds (612) or minutes and seconds",
+    ),
+    (("simulate", "--why", "-5"), "'--why': '-5' is not a time in a run"),
+    (("simulate", "--plan", "demo", "--why", "10:00"), "--why 600: this session has the seconds 0 to 180"),
+    (("simulate", "--plan", "demo", "--why", "60", "--json"), "--why: explains one second in words; without --trace"),
+    (("simulate", "--plan", "demo", "--why", "60", "--trace", "x.jsonl"), "--why: explains one second in words"),
     (("simulate", "--runner", "usain"), '[sensor] runner: "usain" is not allowed; allowed: "novice", '),
     (("simulate", "--fault", "hiccup@3"), '"hiccup@3": there is no fault "hiccup"; allowed: dropout, '),
     (("simulate", "--fault", "dropout"), '"dropout" is not allowed; allowed: NAME@T or NAME@T+FOR in seconds'),
@@ -581,6 +589,30 @@ def test_a_trace_can_be_replayed_on_another_plan(hrbridge: Hrbridge, demo_trace:
     out = demo_trace.with_name("out.jsonl")
     hrbridge("replay", demo_trace, "--trace", out, "--plan", two_rounds)
     assert trace.read(out).header.plan == plans.load(two_rounds)
+
+
+# -- why --
+
+
+def test_a_second_of_a_recording_is_explained(hrbridge: Hrbridge, recording: Path) -> None:
+    lines = hrbridge("replay", recording, "--why", "150").out.splitlines()
+    assert lines[0] == "02:30  Walk for 10 s."
+    assert [line.partition(":")[0] for line in lines[-3:]] == ["Rule", "Numbers", "Change"]
+
+
+@pytest.mark.parametrize("same", ["150", "150.4", "2:30", "02:30", "0:02:30"])
+def test_a_second_may_be_named_as_it_is_read(hrbridge: Hrbridge, recording: Path, same: str) -> None:
+    assert hrbridge("replay", recording, "--why", same) == hrbridge("replay", recording, "--why", "150")
+
+
+def test_a_trace_is_explained_as_the_session_it_came_from(hrbridge: Hrbridge, demo_trace: Path) -> None:
+    from_trace = hrbridge("replay", demo_trace, "--why", "118")
+    assert from_trace.out.startswith('01:58  Walk for 0 s, 50 s left.\nSaid: "Walk fifty seconds." (walk, planned)\n')
+    assert from_trace.out == hrbridge("simulate", "--plan", "demo", "--why", "118").out
+
+
+def test_the_last_second_of_a_session_can_be_asked_for(hrbridge: Hrbridge) -> None:
+    assert 'Said: "Done. Well run." (finish, planned)' in hrbridge("simulate", "--plan", "demo", "--why", "180").out
 
 
 def test_a_cut_trace_is_replayed_and_the_cut_is_said(hrbridge: Hrbridge, demo_trace: Path) -> None:

@@ -350,12 +350,12 @@ class Adaptive(Fixed):
         change_bpm_s = self._history.change_bpm_s()
         # In the first seconds every heart rises steeply: that says nothing yet about where it will end.
         settled = now.elapsed_s >= NO_WALK_BEFORE_S
-        above = settled and above_s >= ABOVE_CEILING_FOR_S
         soon_bpm, later_bpm = (
-            running_bpm(hr_bpm, change_bpm_s, min(ahead_s, now.remaining_s)) if settled else hr_bpm
+            round(running_bpm(hr_bpm, change_bpm_s, min(ahead_s, now.remaining_s)), 1) if settled else hr_bpm
             for ahead_s in (CUT_AHEAD_S, EASE_RUN_AHEAD_S)
         )
-        if above or round(soon_bpm, 1) > now.ceiling_bpm + self._settings.ceiling_forecast_margin_bpm:
+        above = above_s >= ABOVE_CEILING_FOR_S
+        if settled and (above or soon_bpm > now.ceiling_bpm + self._settings.ceiling_forecast_margin_bpm):
             self._above_since_s = None
             yield Move(CueKind.WALK, Reason.HEART_RATE_CEILING if above else Reason.FORECAST_CEILING)
         elif self._eased:
@@ -363,7 +363,7 @@ class Adaptive(Fixed):
         elif hr_bpm >= now.ceiling_bpm - EASE_BELOW_CEILING_BPM:
             self._eased = True
             yield Move(CueKind.EASE_RUN, Reason.HEART_RATE_CEILING, "A little slower.")
-        elif round(later_bpm, 1) > now.ceiling_bpm:
+        elif later_bpm > now.ceiling_bpm:
             self._eased = True
             yield Move(CueKind.EASE_RUN, Reason.FORECAST_CEILING, "A little slower.")
 

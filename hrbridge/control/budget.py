@@ -32,6 +32,8 @@ PLENTY_EVERY_WALKS = 3
 PLENTY_CHANGED_S = 60.0
 CHANGED_S = 10.0
 STEP_S = 5.0
+# Less is not offered: that nothing is left will be said in a moment.
+LEAST_OFFER_S = 10.0
 # The second walk, the fifth, ...: the others have a tip (first, fourth) or ask for the effort (third, sixth).
 BEFORE_FIRST_WALK = -1
 # Used up at the edge of the run pace, it must have come back this far before that is said again.
@@ -107,7 +109,7 @@ class Budget:
         if spoken_s == 0:
             hopeless = self._told_s is None and self._goal.slack_s(0, 0) <= 0
             return None if self._none_told else (NONE_AT_ALL if hopeless else NONE_LEFT, 0.0)
-        if walk is None or not begun or not self._is_news:
+        if walk is None or not begun or not self._is_news or spoken_s < LEAST_OFFER_S:
             return None
         if allowed_s == self._goal.walk_home_s(distance_m):
             return ALL_THE_WAY, spoken_s

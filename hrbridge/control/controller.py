@@ -171,6 +171,8 @@ class Controller:
         self._decided_s = float("-inf")
         self._ahead: Forecast | None = None
         self._ready_in_s: float | None = None
+        self._estimate = Estimate()
+        self._ratio = self._present_ratio()
 
     # -- one event --
 
@@ -188,9 +190,9 @@ class Controller:
                 if self._movement.update(event):
                     self._signal.changed_gait(self._movement.since_s)
         # Sensors only inform; it is decided once a second, at the tick, and whenever the runner speaks.
-        sensed = isinstance(event, Sample | Speed)
-        decides = not sensed or self._at_s - self._decided_s > DECIDE_EVERY_S
-        if decides or isinstance(event, Sample):
+        decides = not isinstance(event, (Sample, Speed)) or self._at_s - self._decided_s > DECIDE_EVERY_S
+        hears = decides or isinstance(event, Sample)
+        if hears:
             self._signal.update(self._at_s)
             if self._signal.heart_rate_bpm is not None and self._signal.trust is Trust.GOOD:
                 self._history.add(self._at_s, self._signal.heart_rate_bpm)
@@ -206,7 +208,10 @@ class Controller:
                     self._hear_rpe(event.rpe)
             self._advance()
             self._look_ahead()
+            self._ratio = self._present_ratio()
             cues = self._collect_cues()
+        if hears:
+            self._estimate = self._present_estimate()
         return self._step(event, cues, refused)
 
     # -- what the runner wants --
@@ -1003,8 +1008,8 @@ class Controller:
             remaining_s,
             p.stretch.block if p.stretch is not None else 0,
             p.stretch.repeat if p.stretch is not None else 0,
-            self._estimate(),
-            self._ratio(),
+            self._estimate,
+            self._ratio,
             cues,
             p.next_phase,
             refused,
@@ -1029,7 +1034,7 @@ class Controller:
             self._ahead = walk.ahead(self._at_s, hr_bpm, WALK_AHEAD_S)
             self._ready_in_s = walk.ready_in_s(self._at_s, hr_bpm, self._present_ceiling_bpm())
 
-    def _estimate(self) -> Estimate:
+    def _present_estimate(self) -> Estimate:
         p, walk, ahead = self._progress, self._policy.walk, self._ahead
         drop_bpm = required_bpm = recovered = walked = None
         if p.phase is Phase.WALK and walk is not None and walk.drop_bpm is not None:
@@ -1056,7 +1061,7 @@ class Controller:
             ahead.high_bpm if ahead is not None else None,
         )
 
-    def _ratio(self) -> Ratio:
+    def _present_ratio(self) -> Ratio:
         p = self._progress
         stretch = p.stretch or self._first
         if stretch is None:

@@ -82,7 +82,6 @@ class Movement:
         elif event.distance_m is None and event.speed_m_s is not None and interval_s <= STALE_S:
             self.distance_m += event.speed_m_s * interval_s
 
-
     def _gait(self, event: Speed) -> bool | None:
         """True for running, False for walking; in between, what it was before."""
         if event.cadence_spm:

@@ -6,7 +6,7 @@ Numbers marked [M] were measured on public recordings of real runs.
 from __future__ import annotations
 
 from collections import deque
-from statistics import median
+from collections.abc import Iterable
 
 from hrbridge.config import Control, Runner
 from hrbridge.decisions import Trust
@@ -80,7 +80,7 @@ class SignalMonitor:
         if self._last_sample_s is not None and at_s > self._last_sample_s:
             interval_s = at_s - self._last_sample_s
             self._intervals_s.append(interval_s)
-            self._spacing_s = median(self._intervals_s)
+            self._spacing_s = _median(self._intervals_s)
         self._last_sample_s = at_s
         self._hear_contact(sample)
         self._hear_rr(sample)
@@ -132,7 +132,7 @@ class SignalMonitor:
         elif self._bad_since_s is None:
             # Missing began with the last good sample, not when it was noticed.
             self._bad_since_s = self._accepted_s if missing and self._accepted_s > NEVER_S else at_s
-        self.heart_rate_bpm = None if missing or not self._window else float(median(b for _, b in self._window))
+        self.heart_rate_bpm = None if missing or not self._window else _median([bpm for _, bpm in self._window])
 
     def good_for_s(self, at_s: float) -> float:
         """How long the signal has been good."""
@@ -202,10 +202,11 @@ class SignalMonitor:
             self._lock_jump_s = at_s
         self._matches.append((at_s, matches))
         self._recent.append((at_s, bpm))
+        first_s = self._matches[0][0]
+        if not self._locked and self._lock_jump_s < first_s - LOCK_JUMP_WITHIN_S:
+            return
         nearly_all = sum(match for _, match in self._matches) >= LOCKED_SHARE * len(self._matches)
-        spans_s = at_s - self._matches[0][0]
-        began = self._lock_jump_s >= self._matches[0][0] - LOCK_JUMP_WITHIN_S
-        self._locked = nearly_all and spans_s >= LOCKED_AFTER_S - 2 and (self._locked or began)
+        self._locked = nearly_all and at_s - first_s >= LOCKED_AFTER_S - 2
 
     def _find_doubt(self, at_s: float) -> str:
         """Why the signal is doubtful, in words; empty when it is not."""
@@ -232,6 +233,13 @@ class SignalMonitor:
             self._rr.popleft()
         if len(self._rr) < 5 or self._rr[-1][0] - self._rr[0][0] < RR_WINDOW_S / 2:
             return False
-        from_rr_bpm = 60 / median(rr_s for _, rr_s in self._rr)
-        bpm = median([b for s, b in self._recent if s >= at_s - RR_WINDOW_S] or [self._level_bpm])
+        from_rr_bpm = 60 / _median([rr_s for _, rr_s in self._rr])
+        bpm = _median([b for s, b in self._recent if s >= at_s - RR_WINDOW_S] or [self._level_bpm])
         return abs(from_rr_bpm - bpm) > RR_DISAGREES_BY * bpm
+
+
+def _median(values: Iterable[float]) -> float:
+    """Like statistics.median, without its checks: this runs several times a second."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from hrbridge.config import Control, Plan, PolicyName, Runner
 from hrbridge.control import adaptation, controller, recovery, signal
 from hrbridge.control.controller import Controller
+from hrbridge.control.cues import SAME_ADVICE_CYCLES, SILENT_CYCLES
 from hrbridge.control.forecast import Forecast, around, running_bpm
 from hrbridge.control.words import NOUN
 from hrbridge.decisions import CueKind, Phase, Reason, Step, Trust
@@ -32,8 +33,8 @@ from hrbridge.events import Action, Command, Event, Rpe, Sample
 
 RUNNING = (Phase.RUN, Phase.SURGE)
 RUN_AHEAD_S = adaptation.CUT_AHEAD_S
-# Each of 1, 2, 4, ... is tried, and what lies between the last two by halves: at most ten sessions.
-MOST_BPM = 32
+# 1, 2, 4, ... are tried, then what lies between the last two by halves: at most eleven times the events of one stretch.
+MOST_BPM = 48
 # The heart rate that is tried out leaves the recorded one over this time: a jump would be doubted.
 LEAVES_WITHIN_S = 10.0
 
@@ -51,12 +52,10 @@ class Change(Enum):
     EFFORT = "effort"
 
 
-# Cues of one kind with these reasons are the same decision: a run that the forecast cuts short is cut short.
-BY_HEART = {
-    R.NOT_RECOVERED, R.WALK_CAP, R.HEART_RATE_CEILING, R.FORECAST_CEILING, R.TREND, R.EASY_FINISH, R.SAFETY,
-}  # fmt: skip
-BY_CEILING = {R.HEART_RATE_CEILING, R.FORECAST_CEILING}
-BY_EFFORT = {R.RPE_HIGH, R.RPE_LIMIT}
+# Cues of one kind whose reasons stand together are the same decision: either way the run is cut short.
+BY_CEILING = frozenset({R.HEART_RATE_CEILING, R.FORECAST_CEILING})
+BY_EFFORT = frozenset({R.RPE_HIGH, R.RPE_LIMIT})
+BY_RECOVERY = frozenset({R.NOT_RECOVERED, R.WALK_CAP})
 
 COMMANDED = ("A command asked for it.", "No rule stands behind it: the command alone would have changed it.")
 PLAN_TIME = "Its time in the plan had come"
@@ -348,13 +347,15 @@ def _tried(decision: Decision, change: Change, plan: Plan, runner: Runner, setti
         return f"With an effort of {rpe - halves / 2:g} instead of {rpe:g}, {_otherwise(decision, change)}."
     judged, sign = decision.judged, 1 if change is Change.MORE else -1
     from_s, where = _began_s(judged), f"in that {_noun(judged)}"
+    if judged.phase in RUNNING and judged.phase_elapsed_s < 2 * LEAVES_WITHIN_S:
+        from_s, where = from_s - LEAVES_WITHIN_S, f"as that {_noun(judged)} began"
     if judged.phase is Phase.WALK and judged.phase_elapsed_s >= recovery.NO_JUDGEMENT_BEFORE_S:
         from_s += recovery.REFERENCE_TO_S
         where = "by then" if judged is decision.said else f"at the end of that {_noun(judged)}"
     first = bisect_left(decision.steps, from_s, key=_at_s)
     bpm = again.smallest(first, MOST_BPM, lambda event, n: _moved(event, sign * n, from_s))
     if bpm is None:
-        return f"{MOST_BPM} {change.value} {where} alone would not have changed it."
+        return f"{MOST_BPM} {change.value} {where}, reached within {LEAVES_WITHIN_S:g} s, would not have changed it."
     text = f"With {bpm} {change.value} {where}"
     cut = decision.cue.kind is K.WALK and decision.cue.reason in BY_CEILING
     if cut and settings.first_workout_mean_bpm is None:
@@ -394,7 +395,8 @@ class _Again:
     def _decides(self, first: int, moved: Callable[[Event, int], Event], change: int) -> bool:
         """Whether the decision is still taken."""
         decision, more = self._decision, self._change is Change.MORE
-        alike = BY_EFFORT if self._change is Change.EFFORT else BY_HEART
+        reason = decision.cue.reason
+        alike = next((group for group in (BY_CEILING, BY_EFFORT, BY_RECOVERY) if reason in group), {reason})
         coach = copy.deepcopy(self._coach)
         again = [coach.step(moved(step.event, change)) for step in decision.steps[first : self._until()]]
         # With more the same may come sooner, which is a change; with less it could only come later, or never.
@@ -541,9 +543,16 @@ def _undecided(steps: Sequence[Step], settings: Control) -> str:
         return "" if step.phase_elapsed_s >= least_s else f"no run is cut short in its first {least_s:g} s"
     if e.walked is False:
         return "speed or cadence look like running"
+    if _is_short(step):
+        return ""
     if step.phase_elapsed_s < recovery.NO_JUDGEMENT_BEFORE_S:
         return f"a walk is judged from {recovery.NO_JUDGEMENT_BEFORE_S:g} s on"
     return "a pause came in between, or the start of the walk is not known" if e.recovered is None else ""
+
+
+def _is_short(walk: Step) -> bool:
+    """Too short to be judged; only its end is looked at."""
+    return walk.phase_remaining_s is not None and walk.ratio.planned_walk_s < adaptation.JUDGED_FROM_PLANNED_S
 
 
 def _adapt_off(steps: Sequence[Step]) -> bool:
@@ -560,9 +569,13 @@ def _run_silence(steps: Sequence[Step], settings: Control) -> str:
     if any(cue.kind is K.WALK for step in steps if step.at_s > began_s for cue in step.cues):
         return "a walk has been advised once in this run; the choice is the runner's."
     hr_bpm, ceiling_bpm = e.heart_rate_bpm or 0.0, e.ceiling_bpm or 0.0
+    spare_bpm = ceiling_bpm + settings.ceiling_forecast_margin_bpm - (e.forecast_bpm or hr_bpm)
+    below = (s.at_s for s in reversed(steps) if (s.estimate.heart_rate_bpm or 0.0) <= ceiling_bpm or s.at_s <= began_s)
+    above_s = step.at_s - next(below, began_s)
+    if step.phase_remaining_s is None and (spare_bpm < 0 or above_s > adaptation.ABOVE_CEILING_FOR_S):
+        return f'"walk" was advised in {SAME_ADVICE_CYCLES} runs in a row; it keeps silent for {SILENT_CYCLES}.'
     if hr_bpm > ceiling_bpm:
         return f'no "walk" yet: above the ceiling, but not for {adaptation.ABOVE_CEILING_FOR_S:g} s.'
-    spare_bpm = ceiling_bpm + settings.ceiling_forecast_margin_bpm - (e.forecast_bpm or hr_bpm)
     if spare_bpm < 0:
         return "the run ends before the forecast would come true."
     return (
@@ -586,9 +599,8 @@ def _walk_silence(step: Step, settings: Control) -> str:
     if e.recovered:
         early = "" if settings.allow_early_run else " (control.allow_early_run = false)"
         return f"heart rate is down enough, and the walk keeps its time{early}."
-    judged = step.ratio.planned_walk_s >= adaptation.JUDGED_FROM_PLANNED_S
-    tests_s = (adaptation.TEST_BEFORE_END_S,) if judged else ()
-    for test_s in (*tests_s, adaptation.RETEST_BEFORE_END_S):
+    first_test_s = adaptation.RETEST_BEFORE_END_S if _is_short(step) else adaptation.TEST_BEFORE_END_S
+    for test_s in (first_test_s, adaptation.RETEST_BEFORE_END_S):
         if left_s > test_s:
             return f"whether this walk needs more time is tested {test_s:g} s before its end."
     return "the walk has been tested and ends now."

@@ -320,8 +320,8 @@ def test_with_plenty_left_every_third_walk_says_it() -> None:
 
 
 def test_plenty_is_told_in_whole_minutes() -> None:
-    race = Race(race_plan(240, 60, distance_m=42_195.0, goal_time_s=13_600.0)).go(600)
-    assert race.heard[0][1] == "You can walk thirty minutes and still make it."
+    race = Race(race_plan(240, 60, distance_m=42_195.0, goal_time_s=12_960.0)).go(600)
+    assert race.heard[0][1] == "You can walk eight minutes and still make it."
 
 
 def test_who_wins_back_what_was_walked_does_not_hear_the_same_again() -> None:
@@ -365,6 +365,16 @@ def test_walking_time_won_back_is_told_again() -> None:
         budget.NONE_LEFT,
         "You can walk three minutes fifteen and still make it.",
     ]
+
+
+def test_what_was_won_back_and_lost_again_within_one_run_is_told_again() -> None:
+    pace = {"share": 0.9}
+    race = Race(race_plan(1500, 60), lambda step: SPEED_M_S[Phase.RUN] * pace["share"]).go(950)
+    pace["share"] = 1.5
+    race.go(100)
+    pace["share"] = 0.8
+    race.go(300)
+    assert [say for _, say in race.heard] == [budget.NONE_LEFT] * 2
 
 
 def test_a_goal_without_time_to_walk_is_told_at_the_start() -> None:
@@ -413,10 +423,10 @@ def test_a_walk_that_heart_rate_asked_for_is_not_cut_short_with_words() -> None:
 
 
 def test_who_runs_on_because_nothing_is_left_is_not_sent_walking_again() -> None:
-    race = Race(race_plan(300, 240, goal_time_s=1530.0), lambda step: SPEED_M_S[Phase.RUN]).go(299)
-    race.speed = lambda step: SPEED_M_S[Phase.WALK if step.at_s < 380 else Phase.RUN]
-    race.go(200)
-    assert race.heard[-1][1] == budget.NONE_LEFT
+    race = Race(race_plan(300, 240, goal_time_s=1510.0), heart=recovering(run_bpm=140))
+    race.speed = lambda step: SPEED_M_S[Phase.WALK if 300 <= step.at_s < 312 else Phase.RUN]
+    race.go(400)
+    assert race.heard == [(311, budget.NONE_LEFT)]
     assert [c for step in race.steps for c in step.cues if c.reason is Reason.CUE_IGNORED] == []
 
 
