@@ -462,13 +462,13 @@ def test_an_extension_stands_beside_the_drop_that_was_missing(hrbridge: Hrbridge
 
 def test_a_trace_is_as_expected(hrbridge: Hrbridge, demo_trace: Path) -> None:
     ended = hrbridge("expect", demo_trace)
-    assert ended == Ended(0, f"{demo_trace}: 541 steps, all as expected\n", "")
+    assert ended == Ended(0, f"{demo_trace}: 543 steps, all as expected\n", "")
 
 
 def test_a_cut_trace_is_as_expected_up_to_there(hrbridge: Hrbridge, demo_trace: Path) -> None:
     demo_trace.write_bytes(demo_trace.read_bytes()[:-30])
     ended = hrbridge("expect", demo_trace)
-    assert ended == Ended(0, f"{demo_trace}: 540 steps, all as expected; 1 cut-off line dropped\n", "")
+    assert ended == Ended(0, f"{demo_trace}: 542 steps, all as expected; 1 cut-off line dropped\n", "")
 
 
 def changed(path: Path, line: int, before: str, after: str) -> Path:

@@ -58,7 +58,7 @@ def test_the_configuration_of_the_readme_loads(toml: str, tmp_path: Path) -> Non
 
 
 def test_the_number_of_plans_is_right() -> None:
-    assert len(plans.names()) == 16
+    assert len(plans.names()) == 17
 
 
 @pytest.mark.parametrize("path", re.findall(r"(?<![/\w])(?:configs|systemd|tests)/[\w@./-]*\w", README))

@@ -168,7 +168,7 @@ class Controller:
         self._battery_said = False
         self._distance_missed_said = False
         self._undo: tuple[float, Progress, Policy] | None = None
-        self._decided_s = float("-inf")
+        self._heard_s = self._decided_s = float("-inf")
         self._ahead: Forecast | None = None
         self._ready_in_s: float | None = None
         self._estimate = Estimate()
@@ -191,8 +191,9 @@ class Controller:
                     self._signal.changed_gait(self._movement.since_s)
         # Sensors only inform; it is decided once a second, at the tick, and whenever the runner speaks.
         decides = not isinstance(event, (Sample, Speed)) or self._at_s - self._decided_s > DECIDE_EVERY_S
-        hears = decides or isinstance(event, Sample)
-        if hears:
+        # A tick right after the sample of the same moment brings nothing new about the heart.
+        if isinstance(event, Sample) or (decides and self._at_s > self._heard_s):
+            self._heard_s = self._at_s
             self._signal.update(self._at_s)
             if self._signal.heart_rate_bpm is not None and self._signal.trust is Trust.GOOD:
                 self._history.add(self._at_s, self._signal.heart_rate_bpm)
@@ -210,7 +211,7 @@ class Controller:
             self._look_ahead()
             self._ratio = self._present_ratio()
             cues = self._collect_cues()
-        if hears:
+        if decides or isinstance(event, Sample):
             self._estimate = self._present_estimate()
         return self._step(event, cues, refused)
 

@@ -80,7 +80,8 @@ class SignalMonitor:
         if self._last_sample_s is not None and at_s > self._last_sample_s:
             interval_s = at_s - self._last_sample_s
             self._intervals_s.append(interval_s)
-            self._spacing_s = _median(self._intervals_s)
+            if interval_s != self._spacing_s:  # else it stays what it is
+                self._spacing_s = _median(self._intervals_s)
         self._last_sample_s = at_s
         self._hear_contact(sample)
         self._hear_rr(sample)

@@ -438,7 +438,7 @@ def _otherwise(decision: Decision, change: Change) -> str:
         case K.RUN | K.SURGE if decision.begins and decision.judged.phase is Phase.WALK:
             return "the walk would have gone on"
         case K.EXTEND_WALK if change is Change.LESS:
-            return "that walk would not have been made longer"
+            return "heart rate would not have made that walk longer"
         case K.RATIO:
             return "run and walk would have kept their lengths"
         case _:
