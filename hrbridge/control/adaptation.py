@@ -58,6 +58,8 @@ SPOKEN_STEP_S = 5.0
 MAX_ANNOUNCEMENTS = 2
 RUN_BELOW_CEILING_BPM = 5.0
 EARLY_NOTICE_S = 4.0
+# "Run in ten seconds" has been said: to take four of them back gains nothing.
+TOLD_BEFORE_END_S = 10.0
 # After a run that the ceiling cut short.
 CUT_NOTICE_S = 5.0
 CUT_BELOW_CEILING_BPM = 12.0
@@ -79,6 +81,8 @@ RESTORE_RUN_SHARE = 0.10
 TREND_SKIPS = 2
 TREND_OF = 3
 TREND_BPM = 5.0
+# A walk 15 s shorter ends higher: there must be room for that before it is given back.
+TREND_ROOM_BPM = 12.0
 # Effort.
 RPE_EXTENSION_S = 15.0
 RPE_MOST_EXTENSION_S = 30.0
@@ -411,11 +415,11 @@ class Adaptive(Fixed):
     def _may_end_early(self, now: Now, walk: Recovery, hr_bpm: float) -> bool:
         """A held or extended walk ends when recovered; so may the walk after a run that the ceiling cut short."""
         if now.ends_s is None or (self._own_extension_s > 0 and now.elapsed_s >= self._begun_s):
-            return walk.recovered and now.remaining_s > EARLY_NOTICE_S
-        if self._settings.allow_early_run and walk.recovered and now.remaining_s > EARLY_NOTICE_S:
+            return walk.recovered and now.remaining_s > TOLD_BEFORE_END_S
+        if self._settings.allow_early_run and walk.recovered and now.remaining_s > TOLD_BEFORE_END_S:
             return True
         run = self._last_run
-        if not self._last_run_cut or run is None or now.remaining_s <= CUT_NOTICE_S or self._rpe_extra_s > 0:
+        if not self._last_run_cut or run is None or now.remaining_s <= TOLD_BEFORE_END_S or self._rpe_extra_s > 0:
             return False
         share = self._run_s / run.cycle_run_s
         enough_s = max(CUT_WALK_AT_LEAST_S, share * self._begun_s) - CUT_NOTICE_S
@@ -635,6 +639,14 @@ class Adaptive(Fixed):
     def _follow_trend(self, stretch: Stretch, now: Now, hr_bpm: float) -> Iterator[Move]:
         """Medians of three walk-ends without overlap, against those of cycles 3 to 5."""
         self._walk_ends.append((now.at_s, hr_bpm))
+        self._failed_in_row = self._failed_in_row + 1 if self._own_extension_s > 0 else 0
+        if self._failed_in_row >= FAILURES_PER_RUNG and not self._changed_this_cycle:
+            # Asked for walk after walk, it is the plan that is too short.
+            self._failed_in_row = self._good_in_row = 0
+            if self._lengthen(self._own_extension_s):
+                self._changed_this_cycle = True
+                yield self._ratio(stretch, Reason.TREND)
+                return
         first = self._walk_ends[TREND_SKIPS : TREND_SKIPS + TREND_OF]
         later = len(self._walk_ends) - TREND_SKIPS - TREND_OF
         if later <= 0 or later % TREND_OF != 0 or self._changed_this_cycle:
@@ -652,7 +664,11 @@ class Adaptive(Fixed):
                 return
             self._changed_this_cycle = True
             yield self._ratio(stretch, Reason.TREND)
-        elif risen_bpm <= 0 and not (self._rpe_over and self._rpe_over[-1]):
+        elif (
+            risen_bpm <= 0
+            and level_bpm <= now.ceiling_bpm - TREND_ROOM_BPM
+            and not (self._rpe_over and self._rpe_over[-1])
+        ):
             self._good_in_row += 1
             if self._good_in_row >= GOOD_CYCLES:
                 yield from self._restore(stretch)

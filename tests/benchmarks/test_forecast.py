@@ -31,6 +31,7 @@ KINDS = (".fit", ".tcx", ".gpx", ".hrm")
 MOMENTS = ((15, 30), (20, 30), (30, 30), (45, 30), (30, 15))
 WALK_AT_LEAST_S, RUN_AT_LEAST_S, GAP_AT_MOST_S = 60.0, 45.0, 10.0
 BEFORE_S = 60.0
+FEWEST_BREAKS = 10
 MOST_OF_LAST_VALUE, MOST_OF_LAST_VALUE_RISING = 0.7, 0.85
 LEAST_COVERAGE = 0.65
 
@@ -159,7 +160,8 @@ def smoothed(at_s: Array, bpm: Array) -> Heart:
     return Heart(at_s, bpm, at_s, np.array(medians))
 
 
-def simulated_sessions() -> list[list[Heart]]:
+@pytest.fixture(scope="module")
+def simulated() -> list[list[Heart]]:
     """Per runner, every cycle as measured: its run, its walk, and what 15 s more of walking would have brought."""
     model = RunnerModel.population(RUNNERS, SEED)
     run_m_s = model.self_paced_speed_m_s(np.linspace(0.55, 0.62, RUNNERS))
@@ -286,16 +288,19 @@ def views_at(breaks: list[Break], walked_s: float, ahead_s: float) -> list[View]
     return [
         View(b.who, b.heart.between(-BEFORE_S, walked_s), ahead_s, b.earlier, b.heart.median_then(walked_s + ahead_s))
         for b in breaks
-        if b.ends_s >= walked_s + ahead_s
+        if b.ends_s >= walked_s + ahead_s and b.heart.is_whole(-10, walked_s + ahead_s)
     ]
 
 
 def judge(title: str, breaks: list[Break]) -> None:
     """Print the table; hold the forecast against the last value."""
-    columns = [views_at(breaks, *moment) for moment in MOMENTS]
+    at_moments = {moment: views_at(breaks, *moment) for moment in MOMENTS}
+    columns = [views for views in at_moments.values() if views]
     truths = [np.array([view.truth_bpm for view in views]) for views in columns]
     print(f"\n{title}: {len(breaks)} breaks of {len({b.who for b in breaks})}; mean absolute error (bias) in bpm")
-    print(" " * 42 + "".join(f"{f'{walked} s, +{ahead} s':>15}" for walked, ahead in MOMENTS))
+    print(
+        " " * 42 + "".join(f"{f'{walked} s, +{ahead} s':>15}" for (walked, ahead), views in at_moments.items() if views)
+    )
     errors = {}
     for name, method in METHODS.items():
         off = [method(views) - truth for views, truth in zip(columns, truths, strict=True)]
@@ -315,6 +320,7 @@ def judge_rises(title: str, runs: list[tuple[Heart, float]]) -> None:
     print(f"\n{title}: mean absolute error (bias) in bpm while heart rate rises in a run")
     heads = ("last value", "line", "ours", "in our range", "moments")
     print(" " * 42 + "".join(f"{head:>15}" for head in heads))
+    of_last_value: dict[str, list[float]] = {}
     for part, from_s, to_s in (("first two minutes", RISING_FROM_S, RUN_S), ("later", RUN_S, np.inf)):
         for ahead_s in (15, 30):
             moments = [
@@ -332,7 +338,8 @@ def judge_rises(title: str, runs: list[tuple[Heart, float]]) -> None:
             words = "".join(f"{np.abs(one).mean():8.1f} ({one.mean():+4.1f})" for one in off)
             covered = ((low <= truth) & (truth <= high)).mean()
             print(f"{f'{part}, +{ahead_s} s':42}{words}{covered:13.0%}  {len(moments):11d}")
-            assert part == "later" or np.abs(off[2]).mean() < MOST_OF_LAST_VALUE_RISING * np.abs(off[0]).mean()
+            of_last_value.setdefault(part, []).append(float(np.abs(off[2]).mean() / np.abs(off[0]).mean()))
+    assert max(of_last_value["first two minutes"]) < MOST_OF_LAST_VALUE_RISING
 
 
 def rises(heart: Heart, from_s: float, to_s: float, ahead_s: float) -> Iterator[View]:
@@ -347,8 +354,8 @@ def rises(heart: Heart, from_s: float, to_s: float, ahead_s: float) -> Iterator[
 
 def test_walk_breaks_of_real_runs(recordings: list[tuple[str, Heart, list[tuple[Phase, float, float]]]]) -> None:
     breaks = [found for one in recordings for found in breaks_of(*one)]
-    if not breaks:
-        pytest.skip("HRBRIDGE_TRACES holds no walk break of a minute")
+    if len(breaks) < FEWEST_BREAKS:
+        pytest.skip(f"HRBRIDGE_TRACES holds {len(breaks)} walk breaks of a minute: too few to judge by")
     judge("recordings", breaks)
 
 
@@ -364,12 +371,12 @@ def test_rises_of_real_runs(recordings: list[tuple[str, Heart, list[tuple[Phase,
     judge_rises("recordings", runs)
 
 
-def test_walk_breaks_of_simulated_runners() -> None:
-    judge("simulated runners", list(simulated_breaks(simulated_sessions())))
+def test_walk_breaks_of_simulated_runners(simulated: list[list[Heart]]) -> None:
+    judge("simulated runners", list(simulated_breaks(simulated)))
 
 
-def test_rises_of_simulated_runners() -> None:
-    runs = [(heart.since(1 - RUN_S), RUN_S - 1.0) for session in simulated_sessions() for heart in session]
+def test_rises_of_simulated_runners(simulated: list[list[Heart]]) -> None:
+    runs = [(heart.since(1 - RUN_S), RUN_S - 1.0) for session in simulated for heart in session]
     judge_rises("simulated runners", runs)
 
 
@@ -384,10 +391,9 @@ def cpu_s(work: Callable[[], object], times: int = 500) -> float:
     return median(goes)
 
 
-def test_what_a_forecast_costs() -> None:
-    heart = simulated_sessions()[0]
-    now = heart[2].between(-BEFORE_S, WALK_S)
-    earlier = [(one.at_s, one.bpm) for one in (h.between(-BEFORE_S, WALK_S) for h in heart[:2])]
+def test_what_a_forecast_costs(simulated: list[list[Heart]]) -> None:
+    first, second, now = (heart.between(-BEFORE_S, WALK_S) for heart in simulated[0][:3])
+    earlier = [(heart.at_s, heart.bpm) for heart in (first, second)]
     floor_s = cpu_s(lambda: np.median(now.bpm))
     whole_s = cpu_s(lambda: forecast(now.at_s, now.bpm, ahead_s=30, earlier=earlier))
     core_s = cpu_s(lambda: walking_bpm(150.0, -0.3, 20.0, 30.0, 1.1))
