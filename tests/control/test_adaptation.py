@@ -333,6 +333,22 @@ def test_no_short_walk_ends_near_the_ceiling() -> None:
     assert run.said(CueKind.EXTEND_WALK)[0][1].reason is Reason.HEART_RATE_CEILING
 
 
+def test_short_walks_that_had_to_be_longer_twice_stay_longer() -> None:
+    run = PaperRun(run_walk(30, 30, total_s=3000), lambda phase, t: 142 if phase is Phase.RUN else 152 - t / 5)
+    run.until(Phase.WALK).until(Phase.WALK).until(Phase.RUN)
+    assert [cue.for_s for _, cue in run.said(CueKind.EXTEND_WALK)] == [15.0, 15.0]
+    assert run.ratio == (30.0, 45.0)
+
+
+def test_short_walks_come_back_only_where_there_is_room_below_the_ceiling() -> None:
+    """Walks that end at 143 with a ceiling of 150 are not made shorter, however steady they are."""
+    run = PaperRun(run_walk(30, 30, total_s=6000), lambda phase, t: 142 if phase is Phase.RUN else 152 - t / 5)
+    run.until(Phase.WALK).until(Phase.WALK).until(Phase.RUN)
+    assert run.ratio == (30.0, 45.0)
+    run.heart = lambda *_: 142
+    assert run.go(1500).ratio == (30.0, 45.0)
+
+
 # -- the cap --
 
 
