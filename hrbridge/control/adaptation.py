@@ -40,6 +40,8 @@ HOLE_S = 10.0
 # How far ahead the rise of heart rate may call for a walk, and for a slower run.
 CUT_AHEAD_S = 15.0
 EASE_RUN_AHEAD_S = 30.0
+# A slower run needs some time to bring anything.
+EASE_RUN_BEFORE_END_S = 15.0
 # "Three, two, one" has been said: the run ends as announced.
 TOO_LATE_TO_CUT_S = 3.0
 # Walking: the tests before its end, the steps of an extension, and the cap.
@@ -121,7 +123,8 @@ class Now(Struct, frozen=True):
     ``judge`` is true when the heart rate may change something: trusted, past
     the first two minutes, adaptation on, the stretch neither interrupted nor
     spent in the wrong gait. ``unsure`` when only the signal is missing for
-    that, and not for so long that the clock drives. ``ends_s`` is when the
+    that, and not for so long that the clock drives. ``ran``: it is a walk, and
+    the runner has been running in it. ``ends_s`` is when the
     stretch ends as things stand, None when that is open; ``before_run`` tells
     whether a run follows.
     """
@@ -132,6 +135,7 @@ class Now(Struct, frozen=True):
     heart_rate_bpm: float | None
     judge: bool
     unsure: bool
+    ran: bool
     before_run: bool
     ceiling_bpm: float
 
@@ -361,8 +365,9 @@ class Adaptive(Fixed):
         above = above_s >= ABOVE_CEILING_FOR_S
         if settled and (above or soon_bpm > now.ceiling_bpm + self._settings.ceiling_forecast_margin_bpm):
             self._above_since_s = None
+            self._eased = True
             yield Move(CueKind.WALK, Reason.HEART_RATE_CEILING if above else Reason.FORECAST_CEILING)
-        elif self._eased:
+        elif self._eased or not settled or now.remaining_s < EASE_RUN_BEFORE_END_S:
             return
         elif hr_bpm >= now.ceiling_bpm - EASE_BELOW_CEILING_BPM:
             self._eased = True
@@ -459,7 +464,11 @@ class Adaptive(Fixed):
         elif self._unclear and now.remaining_s <= RETEST_BEFORE_END_S:
             self._unclear = False
             if to_spare_bpm < 0:
-                yield from self._extend(now, EXTENSION_S, hr_bpm, Reason.NOT_RECOVERED)
+                for move in self._extend(now, EXTENSION_S, hr_bpm, Reason.NOT_RECOVERED):
+                    # So close, it is not asked again before the last moment of what was added.
+                    self._tested_end_s = (now.ends_s or now.at_s) + (move.for_s or 0.0)
+                    self._unclear = not self._at_cap(now)
+                    yield move
 
     @staticmethod
     def _extension_s(now: Now, walk: Recovery, hr_bpm: float) -> float:
@@ -503,6 +512,8 @@ class Adaptive(Fixed):
                 return self._judged_end(now, self.walk, now.elapsed_s, now.heart_rate_bpm)
             at_end_bpm = self.walk.ahead(now.at_s, now.heart_rate_bpm, max(now.remaining_s, 0.0)).heart_rate_bpm
             return self._judged_end(now, self.walk, now.length_s, at_end_bpm)
+        if now.ran and now.heart_rate_bpm is not None and now.heart_rate_bpm > now.ceiling_bpm:
+            return None
         # What held the walk back a moment ago still does; the clock alone, or no adaptation, lets it end.
         return None if now.unsure and self._holds else Reason.PLANNED
 
@@ -682,7 +693,7 @@ class Adaptive(Fixed):
         elif self._free and run_s > 0 and walk_s > 0:
             run_s, walk_s = 5 * round(run_s / 5), 5 * round(walk_s / 5)
             say = f"Next time: run {words.duration(run_s)}, walk {words.duration(walk_s)}."
-        elif run_s > 0 and walk_s > 0:
+        elif run_s > 0 and walk_s > 0 and (self._last_run or stretch).planned_m is None:
             say = f"For now: run {words.duration(run_s)}, walk {words.duration(walk_s)}."
         else:
             say = "A little more walking for now."

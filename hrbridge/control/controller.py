@@ -27,6 +27,7 @@ from hrbridge.config import Control, Plan, PolicyName, Runner, Units
 from hrbridge.control import words
 from hrbridge.control.adaptation import CUT_AHEAD_S, Adaptive, Fixed, Move, Now, Policy, ceiling_bpm, walk_cap_s
 from hrbridge.control.budget import Budget
+from hrbridge.control.course import Course
 from hrbridge.control.cues import QUIET_AFTER_CHANGE_S, Cues
 from hrbridge.control.forecast import Forecast, around, running_bpm
 from hrbridge.control.movement import STALE_S, Movement
@@ -45,9 +46,8 @@ from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
 from hrbridge.control.walk_pace import WalkPace
 from hrbridge.decisions import REASONS, Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
-from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed
+from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick
 
-DECIDE_EVERY_S = 1.0
 # Nothing is adapted in the first two minutes: hearts and straps need them.
 NO_ADAPTATION_BEFORE_S = 120.0
 WARMUP_CEILING_ALLOWANCE_BPM = 15.0
@@ -76,6 +76,9 @@ WALK_AHEAD_S = 30.0
 # A walk counts as not walked when the runner is seen running this long after its start.
 NOT_WALKED_FROM_S = 20.0
 IGNORED_IN_ROW_AT_MOST = 2
+WHY_COOLDOWN = {Reason.EASY_FINISH: "Enough running for today. ", Reason.SAFETY: "Long enough for today. "}
+# A walk that was run through, with the heart above the ceiling at its end, is asked for again so often.
+ASK_AGAIN_AT_MOST = 2
 RELEASE_NOTICE_S = 4.0
 SAME_END_S = 5.0
 # In the plan "free" the last run and walk stand for the plan, in round numbers.
@@ -128,6 +131,8 @@ class Progress:
     reminded_s: float = 0.0
     willed: bool = False
     heart_first: bool = False
+    extended: bool = False
+    asked_again: int = 0
     advised_end_walk: int = 0
 
 
@@ -159,16 +164,14 @@ class Controller:
         self._rpe_until_walk: int | None = None
         self._rpe_over_in_row = 0
         self._ignored_in_row = 0
-        self._distance_m = 0.0
-        self._measured_s = 0.0
-        self._sensed_m = 0.0
-        self._measures = True
+        self._course = Course(plan, self._movement)
         self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
         self._signal_lost_said = False
         self._battery_said = False
         self._distance_missed_said = False
         self._undo: tuple[float, Progress, Policy] | None = None
-        self._heard_s = self._decided_s = float("-inf")
+        self._heard_s = float("-inf")
+        self._ticked = False
         self._ahead: Forecast | None = None
         self._ready_in_s: float | None = None
         self._estimate = Estimate()
@@ -190,7 +193,8 @@ class Controller:
                 if self._movement.update(event):
                     self._signal.changed_gait(self._movement.since_s)
         # Sensors only inform; it is decided once a second, at the tick, and whenever the runner speaks.
-        decides = not isinstance(event, (Sample, Speed)) or self._at_s - self._decided_s > DECIDE_EVERY_S
+        self._ticked = self._ticked or isinstance(event, Tick)
+        decides = not (self._ticked and isinstance(event, (Sample, Speed)))
         # A tick right after the sample of the same moment brings nothing new about the heart.
         if isinstance(event, Sample) or (decides and self._at_s > self._heard_s):
             self._heard_s = self._at_s
@@ -200,7 +204,6 @@ class Controller:
             self._update_walk()
         cues: tuple[Cue, ...] = ()
         if decides:
-            self._decided_s = self._at_s
             self._movement.expire(self._at_s)
             match event:
                 case Command():
@@ -276,6 +279,7 @@ class Controller:
     def _start(self, reason: Reason) -> None:
         p = self._progress
         p.session_started_s = self._at_s
+        self._course.begin(self._at_s)
         if self._free:
             self._enter_phase(Phase.WARMUP, None)
             self._cues.say_now(CueKind.WARMUP, reason, "Run and walk as you like.")
@@ -310,6 +314,7 @@ class Controller:
         p.interrupted = p.phase is Phase.WALK
         p.resumed_s = self._at_s
         self._signal.resume(self._at_s)
+        self._safety.resume()
         left = f" {words.sentence(words.duration(p.ends_s - self._at_s) + ' left')}" if p.ends_s is not None else ""
         noun = words.NOUN.get(p.phase, p.phase.value)
         self._cues.say_now(CueKind.RESUME, Reason.COMMAND, f"Going on: {noun}.{left}")
@@ -335,6 +340,7 @@ class Controller:
         if for_s < 1:
             return "this walk is as long as it may be"
         p.ends_s += for_s
+        p.extended = True
         self._foresee()
         say = words.sentence(f"{words.number(round(for_s))} more seconds")
         self._cues.say_now(CueKind.EXTEND_WALK, Reason.COMMAND, say, for_s)
@@ -356,6 +362,8 @@ class Controller:
             return "already running"
         if p.phase is Phase.COOLDOWN:
             return "the session is in its cool-down"
+        if p.phase is Phase.WALK and p.next_phase not in (*RUNNING, None):
+            return "no run comes next"
         if self._free:
             self._enter_free(running=True, since_s=self._at_s)
         elif p.phase is Phase.WARMUP:
@@ -386,7 +394,7 @@ class Controller:
             if after_s > 0 and self._signal.good_for_s(self._at_s) >= after_s:
                 self._start(Reason.PLANNED)
             return
-        self._measure_distance()
+        self._course.follow(self._at_s, running=p.phase in RUNNING if p.phase in ACTIVE else None)
         if p.phase not in ACTIVE:
             return
         self._tell_signal()
@@ -412,6 +420,7 @@ class Controller:
             and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
             and not p.interrupted
             and not p.not_walked
+            and not self._signal_lost_said
         )
         good = self._signal.trust is Trust.GOOD and hr_bpm is not None
         return Now(
@@ -421,6 +430,7 @@ class Controller:
             hr_bpm,
             judge=may and good,
             unsure=may and not good and not self._signal.clock_drives(self._at_s),
+            ran=p.not_walked and good and self._adapting,
             before_run=p.next_phase in RUNNING,
             ceiling_bpm=self._present_ceiling_bpm(),
         )
@@ -442,23 +452,11 @@ class Controller:
         if hr_bpm is not None and self._signal.trust is Trust.GOOD:
             walk.update(self._at_s, hr_bpm, self._present_ceiling_bpm())
 
-    def _measure_distance(self) -> None:
-        """By the sensor; while that is silent, by the plan's pace."""
-        p = self._progress
-        moved_m = self._movement.distance_m - self._sensed_m
-        self._sensed_m = self._movement.distance_m
-        measures = self._movement.measures(self._at_s)
-        if measures and self._measures:
-            self._distance_m += moved_m
-        elif p.phase in ACTIVE:
-            walking = p.phase not in RUNNING
-            self._distance_m += (self._at_s - self._measured_s) * speed_m_s(self._plan, walking=walking)
-        self._measured_s = self._at_s
-        self._measures = measures
-
     def _tell_signal(self) -> None:
         """Once when the clock takes over, once when heart rate is back and has been good for a while."""
-        if not self._signal_lost_said and self._signal.clock_drives(self._at_s) and not self._signal.too_high:
+        if self._safety.forbids_running:
+            return  # "check the strap" has been said already
+        if not self._signal_lost_said and self._signal.clock_drives(self._at_s):
             self._signal_lost_said = True
             what = "No heart rate" if self._signal.trust is Trust.NONE else "Check the strap"
             self._cues.say_when_quiet(self._at_s, CueKind.SIGNAL_LOST, Reason.NO_SIGNAL, f"{what}. Using the clock.")
@@ -490,9 +488,12 @@ class Controller:
             case CueKind.EXTEND_WALK if p.ends_s is not None and move.for_s is not None:
                 p.ends_s += move.for_s
                 self._foresee()
-                self._cues.say_now(move.kind, move.reason, move.say, move.for_s)
-            case CueKind.COUNTDOWN if self._safety.forbids_running:
+                if p.advised_end_walk != p.walks:
+                    self._cues.say_now(move.kind, move.reason, move.say, move.for_s)
+            case CueKind.COUNTDOWN if self._safety.forbids_running or p.extended or p.advised_end_walk == p.walks:
                 pass  # the walk goes on, whatever the policy thinks
+            case CueKind.RUN if p.advised_end_walk == p.walks:
+                pass
             case CueKind.COUNTDOWN if move.for_s is not None:
                 p.ends_s = p.counted_end_s = p.noticed_end_s = self._at_s + move.for_s
                 self._say_countdown(f"{words.number(round(move.for_s))} seconds", move.for_s, move.reason)
@@ -520,7 +521,8 @@ class Controller:
         p.ends_s = ends_s
         p.ends_at_m = None
         p.interrupted = p.not_walked = p.prompted = p.repeated = p.advised_walk = p.held_by_safety = p.willed = False
-        p.heart_first = False
+        p.heart_first = p.extended = False
+        p.asked_again = 0
         p.held_since_s = None
         p.noticed_end_s = p.counted_end_s = None
         self._cues.change(self._at_s, new_cycle=new_cycle)
@@ -530,7 +532,7 @@ class Controller:
     def _due_s(self) -> float:
         """When the phase that ends now was to end: the next begins there, so that no second is lost on the way."""
         ends_s = self._progress.ends_s
-        return ends_s if ends_s is not None and 0 <= self._at_s - ends_s <= 2 * DECIDE_EVERY_S else self._at_s
+        return ends_s if ends_s is not None and 0 <= self._at_s - ends_s <= 1 else self._at_s
 
     def _begin_main(self, reason: Reason) -> None:
         """The warm-up is over, or there was none."""
@@ -538,14 +540,14 @@ class Controller:
         if p.phase is Phase.WARMUP and self._movement.running is not True:
             self._policy.learn_base(p.session_started_s, self._at_s)
         p.main_started_s = p.gun_s = self._due_s()
-        p.main_started_m = self._distance_m
+        p.main_started_m = self._course.distance_m
         self._enter_stretch(self._next_from_cursor(), reason)
 
     def _next_from_cursor(self) -> Stretch | None:
         p = self._progress
         if p.cursor is None:
             return None
-        return p.cursor.next(self._main_elapsed_s(), self._distance_m - p.main_started_m)
+        return p.cursor.next(self._main_elapsed_s(), self._course.distance_m - p.main_started_m)
 
     def _main_elapsed_s(self) -> float:
         p = self._progress
@@ -595,7 +597,7 @@ class Controller:
         p.heart_first = because not in (Reason.PLANNED, Reason.COMMAND)
         self._policy.begin(stretch, started_s)
         if length_m is not None:
-            p.ends_at_m = self._distance_m + length_m
+            p.ends_at_m = self._course.distance_m + length_m
         if stretch.phase is Phase.WALK:
             p.walks += 1
             if self._walk_pace is not None:
@@ -606,7 +608,8 @@ class Controller:
         self._foresee()
         self._say_change(stretch, length_s, length_m, because)
         if before is not None and stretch.block != before.block and stretch.planned_m is None and stretch.cycle_run_s:
-            run, walk = words.duration(stretch.cycle_run_s), words.duration(stretch.cycle_walk_s)
+            run_s, walk_s = self._ratio_s(stretch)
+            run, walk = words.duration(run_s), words.duration(walk_s)
             say = f"From here: run {run}, walk {walk}."
             self._cues.say_when_quiet(self._at_s, CueKind.NEXT, Reason.PLANNED, say)
 
@@ -616,7 +619,7 @@ class Controller:
         if p.cursor is None or p.main_started_s is None or p.ends_s is None:
             p.next_phase = None
             return
-        distance_m = (p.ends_at_m or self._distance_m) - p.main_started_m
+        distance_m = (p.ends_at_m or self._course.distance_m) - p.main_started_m
         after = p.cursor.peek(p.ends_s - p.main_started_s, distance_m)
         if after is not None:
             p.next_phase = after.phase
@@ -649,7 +652,7 @@ class Controller:
         p = self._progress
         goal_m = self._plan.distance_m
         in_main = p.phase in MAIN
-        if goal_m is not None and in_main and self._distance_m - p.main_started_m >= goal_m:
+        if goal_m is not None and in_main and self._course.distance_m - p.main_started_m >= goal_m:
             self._end_stretch(Reason.PLANNED)
             self._begin_cooldown(Reason.PLANNED)
             return
@@ -677,12 +680,17 @@ class Controller:
         if reason is None and p.counted_end_s == p.ends_s:
             reason = Reason.PLANNED  # "three, two, one" has been said: only safety takes that back
         told_to_end = p.advised_end_walk == p.walks and walk is not None and not walk.recovered
+        if reason is None and p.not_walked and p.asked_again < ASK_AGAIN_AT_MOST and p.stretch is not None:
+            again = p.asked_again + 1
+            self._enter_stretch(p.stretch, Reason.HEART_RATE_CEILING)
+            p.asked_again = again
+            return
         if p.next_phase in RUNNING and (reason is None or told_to_end or self._safety.forbids_running):
             p.ends_s = None
             p.held_by_safety = self._safety.forbids_running
             if p.held_since_s is None:
                 p.held_since_s = p.reminded_s = self._at_s
-                if reason is None and not told_to_end:
+                if reason is None and not told_to_end and not p.not_walked:
                     say = "Keep walking. An easy finish is fine today."
                     self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.EASY_FINISH, say)
             return
@@ -693,22 +701,23 @@ class Controller:
         p, now = self._progress, self._now()
         if self._free or p.held_since_s is None:
             return
-        if self._at_s - p.held_since_s >= HOLD_AT_MOST_S:
+        if p.not_walked and not self._safety.forbids_running:
+            if self._policy.end_reason(now) is not None:
+                self._next_stretch(Reason.PLANNED)
+        elif self._at_s - p.held_since_s >= HOLD_AT_MOST_S:
             self._begin_cooldown(Reason.EASY_FINISH)
         elif self._safety.forbids_running:
             if self._at_s - p.reminded_s >= REMIND_EVERY_S:
                 p.reminded_s = self._at_s
                 say = "Check the strap or your maximum."
                 self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.SAFETY, say)
-        elif p.not_walked:
-            self._next_stretch(Reason.PLANNED)
         elif p.held_by_safety or not (now.judge or now.unsure):
             p.held_by_safety = False
             p.ends_s = self._at_s + RELEASE_NOTICE_S
 
     def _begin_cooldown(self, reason: Reason) -> None:
         p = self._progress
-        length_s = cooldown_s(self._plan, self._distance_m)
+        length_s = cooldown_s(self._plan, self._course.distance_m)
         if reason is Reason.EASY_FINISH and self._plan.total_s is not None:
             length_s += max(0.0, self._plan.total_s - self._main_elapsed_s())
         if length_s <= 0:
@@ -719,8 +728,7 @@ class Controller:
         self._policy.walk = None
         p.next_phase = Phase.FINISHED
         kind_reason = reason if reason in REASONS[CueKind.COOLDOWN] else Reason.PLANNED
-        lead = "Enough running for today. " if reason is Reason.EASY_FINISH else ""
-        say = f"{lead}Easy walk to finish, {words.duration(length_s)}."
+        say = f"{WHY_COOLDOWN.get(reason, '')}Easy walk to finish, {words.duration(length_s)}."
         self._cues.say_now(CueKind.COOLDOWN, kind_reason, say, length_s)
         if self._plan.cooldown == "finisher" and self._settings.tips:
             self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, "Drink something, and eat soon.")
@@ -737,15 +745,15 @@ class Controller:
         p = self._progress
         if p.ends_at_m is None:
             return
-        left_m = p.ends_at_m - self._distance_m
+        left_m = p.ends_at_m - self._course.distance_m
         self._miss_distance()
-        sensed = self._movement.speed_m_s if self._measures else None
+        sensed = self._movement.speed_m_s if self._course.measured else None
         speed = sensed if sensed is not None else speed_m_s(self._plan, walking=False)
         p.ends_s = self._at_s if left_m <= 0 else self._at_s + left_m / max(speed, 0.5)
 
     def _miss_distance(self) -> None:
         sought_s = self._at_s - self._progress.session_started_s
-        if not self._measures and not self._distance_missed_said and sought_s >= STALE_S:
+        if not self._course.measured and not self._distance_missed_said and sought_s >= STALE_S:
             self._distance_missed_said = True
             say = "No distance. Using your pace."
             self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.PLANNED, say)
@@ -770,7 +778,7 @@ class Controller:
             self._policy.learn_base(p.session_started_s, since_s)
             p.main_started_s = since_s
             # Noticed late: time and distance count from here.
-            p.gun_s, p.main_started_m = self._at_s, self._distance_m
+            p.gun_s, p.main_started_m = self._at_s, self._course.distance_m
         else:
             if not p.interrupted:
                 length_s = HABIT_STEP_S * round((since_s - p.started_s) / HABIT_STEP_S)
@@ -826,6 +834,7 @@ class Controller:
             and self._safety.stuck_in_walk(self._at_s - p.started_s, walk.drop_bpm, hr_bpm, self._ready_bpm)
         ):
             p.advised_end_walk = p.walks
+            self._cues.forget(CueKind.TIP)
             self._cues.say_now(CueKind.WARNING, Reason.SAFETY, "Heart rate stays up. Walk home easy today.")
         if p.phase in ACTIVE and p.phase is not Phase.COOLDOWN:
             too_long = self._at_s - p.session_started_s >= self._plan.max_total_s
@@ -964,7 +973,7 @@ class Controller:
         self._miss_distance()
         walk = p.walks if p.phase is Phase.WALK else None
         begun = self._at_s - p.started_s <= BUDGET_WITHIN_S
-        due = budget.due(self._at_s - p.gun_s, self._distance_m - p.main_started_m, walk, begun=begun)
+        due = budget.due(self._at_s - p.gun_s, self._course.distance_m - p.main_started_m, walk, begun=begun)
         self._cues.forget(CueKind.BUDGET)  # a number that waited is an old one
         if due is not None and not (due[1] == 0 and walk is not None and self._heart_wants_walk()):
             self._cues.say_when_quiet(self._at_s, CueKind.BUDGET, Reason.BUDGET, *due)
@@ -1062,13 +1071,16 @@ class Controller:
             ahead.high_bpm if ahead is not None else None,
         )
 
+    def _ratio_s(self, stretch: Stretch) -> tuple[float, float]:
+        planned = stretch.cycle_run_s, stretch.cycle_walk_s
+        return self._policy.ratio_s(stretch) if self._adapting else planned
+
     def _present_ratio(self) -> Ratio:
         p = self._progress
         stretch = p.stretch or self._first
         if stretch is None:
             return Ratio(0.0, 0.0, 0.0, 0.0)
-        planned = stretch.cycle_run_s, stretch.cycle_walk_s
-        run_s, walk_s = self._policy.ratio_s(stretch) if self._adapting else planned
+        run_s, walk_s = self._ratio_s(stretch)
         if p.phase is Phase.WALK and p.ends_s is not None:
             extended_s = p.ends_s - p.started_s - stretch.planned_s
             walk_s = max(walk_s, stretch.cycle_walk_s + extended_s)

@@ -75,7 +75,9 @@ class Cues:
 
     def say_when_quiet(self, at_s: float, kind: CueKind, reason: Reason, say: str, for_s: float | None = None) -> None:
         """Everything else; the newest of a kind replaces the one that still waits."""
-        if kind in ADVICE and not self._advice_is_welcome(kind):
+        # A walk that the heart asks for is no advice to be tired of.
+        is_advice = kind in ADVICE and (kind is not CueKind.WALK or reason is Reason.CUE_IGNORED)
+        if is_advice and not self._advice_is_welcome(kind):
             return
         self.forget(kind)
         self._waiting.append(Waiting(kind, reason, say, for_s, at_s + WAIT_AT_MOST_S))

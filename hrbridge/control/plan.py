@@ -30,6 +30,8 @@ FINISHER_S_PER_MILE = 45.0
 FINISHER_WITHOUT_DISTANCE_S = 120.0
 # A last run shorter than this is not worth starting.
 MIN_RUN_S = 20.0
+# A mark so near has just been walked through: two walks with a stump of a run between them help nobody.
+MIN_RUN_TO_MARK_S = 60.0
 # Sums of distances differ by less.
 SAME_PLACE_M = 0.01
 # Brisk walking in the articles: 2.5 to 4 mph, and an effort in which one can still talk.
@@ -445,7 +447,7 @@ class Cursor:
 
         A mark that is only a stump of a run away counts as passed.
         """
-        passed_m = distance_m + MIN_RUN_S * speed_m_s(self._plan, walking=False)
+        passed_m = distance_m + MIN_RUN_TO_MARK_S * speed_m_s(self._plan, walking=False)
         if segment.every_m is not None:
             behind_m = passed_m // segment.every_m * segment.every_m
             return behind_m, behind_m + segment.every_m

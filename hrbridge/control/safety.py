@@ -42,6 +42,10 @@ class Safety:
         """True from an alarm until 20 s are clean."""
         return self._tripped
 
+    def resume(self) -> None:
+        """After a pause: what was counted before it says nothing any more. An alarm stays until 20 s are clean."""
+        self._above_since_s = self._near_since_s = self._clean_since_s = None
+
     def update(self, at_s: float, trusted_bpm: float | None, too_high: bool, *, unsure: bool = False) -> bool:
         """True when an alarm begins: walk, and check the strap or the maximum.
 

@@ -25,7 +25,6 @@ from msgspec.structs import replace
 from hrbridge.config import Control, Plan, PolicyName, Runner
 from hrbridge.control import adaptation, controller, recovery, signal
 from hrbridge.control.controller import Controller
-from hrbridge.control.cues import SAME_ADVICE_CYCLES, SILENT_CYCLES
 from hrbridge.control.forecast import Forecast, around, running_bpm
 from hrbridge.control.words import NOUN
 from hrbridge.decisions import CueKind, Phase, Reason, Step, Trust
@@ -570,10 +569,6 @@ def _run_silence(steps: Sequence[Step], settings: Control) -> str:
         return "a walk has been advised once in this run; the choice is the runner's."
     hr_bpm, ceiling_bpm = e.heart_rate_bpm or 0.0, e.ceiling_bpm or 0.0
     spare_bpm = ceiling_bpm + settings.ceiling_forecast_margin_bpm - (e.forecast_bpm or hr_bpm)
-    below = (s.at_s for s in reversed(steps) if (s.estimate.heart_rate_bpm or 0.0) <= ceiling_bpm or s.at_s <= began_s)
-    above_s = step.at_s - next(below, began_s)
-    if step.phase_remaining_s is None and (spare_bpm < 0 or above_s > adaptation.ABOVE_CEILING_FOR_S):
-        return f'"walk" was advised in {SAME_ADVICE_CYCLES} runs in a row; it keeps silent for {SILENT_CYCLES}.'
     if hr_bpm > ceiling_bpm:
         return f'no "walk" yet: above the ceiling, but not for {adaptation.ABOVE_CEILING_FOR_S:g} s.'
     if spare_bpm < 0:

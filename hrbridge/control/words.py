@@ -23,7 +23,7 @@ NOUN = {
     Phase.RUN: "run",
     Phase.SURGE: "surge",
     Phase.WALK: "walk",
-    Phase.COOLDOWN: "easy walk to finish",
+    Phase.COOLDOWN: "cool-down",
     Phase.FINISHED: "done",
 }
 

@@ -80,14 +80,14 @@ def test_at_the_cap_near_the_ceiling_the_walk_goes_on() -> None:
 
 
 def test_a_walk_held_at_its_cap_offers_an_easy_finish() -> None:
-    run = PaperRun(four_one(), stubborn(run_bpm=149)).go(600)
+    run = PaperRun(four_one(), stubborn(run_bpm=152, drop_bpm=6)).go(600)
     assert [cue.say for _, cue in run.said(CueKind.TIP, Reason.EASY_FINISH)] == [
         "Keep walking. An easy finish is fine today."
     ]
 
 
 def test_a_walk_held_at_its_cap_ends_once_recovered() -> None:
-    run = PaperRun(four_one(), stubborn(run_bpm=149)).go(500)
+    run = PaperRun(four_one(), stubborn(run_bpm=152, drop_bpm=6)).until(Phase.WALK).go(140)
     run.heart = lambda phase, _: 120 if phase is Phase.WALK else 140
     run.until(Phase.RUN, 60)
     assert run.said(CueKind.RUN)[-1][1].reason is Reason.RECOVERED

@@ -237,9 +237,15 @@ def test_a_shortened_run_to_a_mark_is_a_share_of_the_way_from_mark_to_mark() -> 
 
 
 def test_after_the_walk_of_a_shortened_run_the_same_mark_is_reached() -> None:
+    stretch = Cursor(at_marks()).next(0, 840)
+    assert stretch is not None
+    assert stretch.metres(0.8) == pytest.approx(160)
+
+
+def test_a_mark_less_than_a_minute_of_running_ahead_counts_as_passed() -> None:
     stretch = Cursor(at_marks()).next(0, 890)
     assert stretch is not None
-    assert stretch.metres(0.8) == pytest.approx(110)
+    assert stretch.metres(1.0) == pytest.approx(1110)
 
 
 def test_the_last_run_by_distance_takes_what_is_left_of_the_course() -> None:
@@ -322,8 +328,8 @@ def test_a_runner_hears_how_far_it_is_to_the_aid_station() -> None:
 def test_before_the_finish_no_walk_is_counted_down() -> None:
     steps = run_course(plans.load("race-aid-stations"), 3.4)
     assert said(steps, CueKind.COUNTDOWN)[-2:] == [
-        "Easy walk to finish in ten seconds.",
-        "Easy walk to finish in three, two, one.",
+        "Cool-down in ten seconds.",
+        "Cool-down in three, two, one.",
     ]
 
 
