@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hrbridge.config import Block, Control, Plan, Purpose, Segment
+from hrbridge.config import Block, Control, Plan, Purpose, Runner, Segment
 from hrbridge.control.controller import Controller
 from hrbridge.decisions import CueKind, Phase, Reason, Trust
 from hrbridge.events import Action, Command, Sample, SignalLost, Speed, Tick
@@ -523,3 +523,104 @@ def test_effort_after_the_end_changes_nothing() -> None:
 def test_a_walk_before_the_cool_down_is_not_extended() -> None:
     run = PaperRun(run_walk(120, 60, repeats=1, cooldown=60.0), stubborn()).go(400)
     assert run.said(CueKind.EXTEND_WALK) == []
+
+
+# -- the start, the course, the end --
+
+
+def test_waiting_at_the_start_line_is_no_part_of_the_course() -> None:
+    plan = Plan(
+        name="mile", block=(Block(segments=(Segment(kind="run", for_m=1609.344), Segment(kind="walk", for_s=45))),)
+    )
+    coach = Controller(plan, Runner(max_heart_rate_bpm=180, resting_heart_rate_bpm=60), Control(start_after_s=0))
+    for at_s in range(1, 601):
+        coach.step(Tick(float(at_s)))
+    started = coach.step(Command(600.5, Action.START))
+    assert started.phase_remaining_s == pytest.approx(1609.344 / 2.2, abs=1)
+
+
+def test_without_ticks_every_sample_is_an_occasion_to_decide() -> None:
+    plan = run_walk(60, 60, warmup_s=0)
+    coach = Controller(plan, Runner(max_heart_rate_bpm=180, resting_heart_rate_bpm=60), Control())
+    coach.step(Command(0.0, Action.START))
+    steps = [coach.step(Sample(at_s + 0.5, 120 + at_s % 3)) for at_s in range(70)]
+    assert [step.at_s for step in steps if step.cues and step.cues[0].kind is CueKind.COUNTDOWN] == [57.5]
+    assert next(step.at_s for step in steps if step.phase is Phase.WALK) == 60.5
+
+
+def test_no_run_is_begun_above_the_ceiling_by_who_ran_through_the_walk() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=3000), lambda *_: 156)
+    run.running = True
+    run.go(900)
+    begun = [step for step in run.steps for cue in step.cues if cue.kind is CueKind.RUN and step.at_s > 200]
+    assert begun == []
+
+
+def test_who_ran_through_the_walk_is_asked_for_it_twice_more_and_then_left_in_peace() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), lambda phase, _: 156)
+    run.running = True
+    run.until(Phase.WALK).go(600)
+    asked = [cue.say for _, cue in run.said(CueKind.WALK, Reason.HEART_RATE_CEILING)]
+    assert asked == ["High enough. Walk one minute."] * 3
+
+
+def test_who_ran_through_the_walk_runs_on_once_below_the_ceiling() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), lambda phase, _: 156)
+    run.running = True
+    run.until(Phase.WALK).go(400)
+    run.heart = lambda *_: 146
+    run.until(Phase.RUN, 30)
+
+
+def test_a_longer_walk_that_the_runner_asked_for_is_not_taken_back() -> None:
+    def heart(phase: Phase, elapsed_s: float) -> float:
+        return 130 + elapsed_s / 4 if phase is Phase.RUN else max(100, 150 - elapsed_s)
+
+    run = PaperRun(run_walk(240, 60, total_s=3000), heart).until(Phase.WALK).go(20)
+    run.command(Action.EXTEND)
+    run.until(Phase.RUN)
+    assert run.lengths_s(Phase.WALK) == [75.0]
+
+
+def test_where_no_run_comes_next_none_can_be_asked_for() -> None:
+    walks = Plan(name="walks", repeats=3, block=(Block(segments=(Segment(kind="walk", for_s=120),)),))
+    run = PaperRun(walks, recovering()).go(30)
+    assert run.command(Action.RUN).refused == "no run comes next"
+
+
+def test_told_to_walk_home_the_runner_hears_no_more_of_longer_walks() -> None:
+    run = PaperRun(run_walk(240, 180, total_s=3000), stubborn(run_bpm=149)).until(Phase.WALK).go(400)
+    home_s = run.said(CueKind.WARNING)[0][0]
+    assert [cue.say for at_s, cue in run.cues if at_s > home_s and cue.kind is not CueKind.COOLDOWN] == []
+
+
+def test_in_free_every_run_above_the_ceiling_is_told_of() -> None:
+    run = PaperRun(Plan(name="free"), lambda phase, t: 156 if phase is Phase.RUN else 110)
+    run.running = False
+    run.go(130)
+    for _ in range(5):
+        run.running = True
+        run.go(120)
+        run.running = False
+        run.go(60)
+    assert len(run.said(CueKind.WALK)) == 5
+
+
+def test_a_pause_begins_the_count_of_an_alarm_anew() -> None:
+    never_cut = Control(heart_rate_ceiling_bpm=200, tips=False, rpe_prompts=False)
+    run = PaperRun(run_walk(1200, 60, total_s=3000), recovering(), settings=never_cut).until(Phase.RUN)
+    run.heart = lambda *_: 172
+    run.go(95)
+    run.command(Action.PAUSE)
+    run.go(30)
+    run.command(Action.RESUME)
+    assert run.go(60).said(CueKind.WALK) == []
+
+
+def test_during_an_alarm_the_clock_is_not_spoken_of() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).until(Phase.RUN).go(60)
+    run.heart = lambda *_: 215
+    run.go(90)
+    run.heart = recovering()
+    run.go(60)
+    assert run.said(CueKind.SIGNAL_LOST) == []

@@ -182,3 +182,17 @@ def test_steps_taken_for_beats_are_doubted_though_cadence_is_never_quite_steady(
 
 def test_one_sample_above_the_range_is_a_spike_and_no_doubt() -> None:
     assert Strap().wear(20, alive).wear(1, lambda _: 210).trust is Trust.GOOD
+
+
+def test_a_lock_holds_though_a_third_of_the_samples_miss_the_cadence() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165)
+    strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165)
+    strap.wear(60, lambda at_s: 165 + (4 if round(at_s) % 3 == 0 else 0), cadence_spm=165)
+    assert strap.monitor.doubt == "cadence"
+
+
+def test_a_lock_is_over_when_most_samples_differ_from_the_cadence() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165)
+    strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165)
+    strap.wear(40, alive, cadence_spm=165)
+    assert strap.monitor.doubt != "cadence"
