@@ -23,7 +23,14 @@ from hrbridge.config import Block, Control, Plan, Purpose, Runner, SegmentKind
 from hrbridge.control import words
 from hrbridge.control.forecast import LINE_OVER_S, running_bpm, session_scale
 from hrbridge.control.plan import Stretch, is_free
-from hrbridge.control.recovery import BASE_FROM_LAST_S, DRIFT_BPM_PER_S, HeartRateHistory, Recovery, WalkingBase
+from hrbridge.control.recovery import (
+    BASE_FROM_LAST_S,
+    DRIFT_BPM_PER_S,
+    HeartRateHistory,
+    Recovery,
+    WalkingBase,
+    ready_line_bpm,
+)
 from hrbridge.decisions import CueKind, Phase, Reason
 
 # Of heart-rate reserve. First plans are those that walk longer than they run. In a race an effort of 7 to 8 is wanted,
@@ -205,7 +212,7 @@ class Fixed:
         self._settings = settings
         self._history = history
         self._base = WalkingBase(runner)
-        self._ready_bpm = runner.resting_bpm + settings.ready_hrr * runner.reserve_bpm
+        self._ready_bpm = ready_line_bpm(runner, settings)
         # How the last breaks of this session went, against the curve of many people.
         self._ratios: deque[float] = deque(maxlen=6)
 

@@ -19,68 +19,47 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from hrbridge.config import Control, Plan, PolicyName, Runner, Units
+from hrbridge.config import Control, Plan, PolicyName, Runner
 from hrbridge.control import words
 from hrbridge.control.adaptation import CUT_AHEAD_S, Adaptive, Fixed, Move, Now, Policy, ceiling_bpm, walk_cap_s
-from hrbridge.control.budget import Budget
 from hrbridge.control.course import Course
-from hrbridge.control.cues import QUIET_AFTER_CHANGE_S, Cues
+from hrbridge.control.cues import Cues
+from hrbridge.control.effort import Effort
 from hrbridge.control.forecast import Forecast, around, running_bpm
-from hrbridge.control.movement import STALE_S, Movement
+from hrbridge.control.movement import Movement
 from hrbridge.control.plan import (
     Cursor,
     Stretch,
     as_second_workout,
     cooldown_s,
     gait_change_m_s,
-    goal,
     is_free,
     speed_m_s,
 )
-from hrbridge.control.recovery import NO_FORECAST_BEFORE_S, NO_JUDGEMENT_BEFORE_S, HeartRateHistory
+from hrbridge.control.progress import ACTIVE, MAIN, RUNNING, Progress
+from hrbridge.control.recovery import NO_FORECAST_BEFORE_S, NO_JUDGEMENT_BEFORE_S, HeartRateHistory, ready_line_bpm
 from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
-from hrbridge.control.walk_pace import WalkPace
+from hrbridge.control.speech import NOTICE_S, Speech
 from hrbridge.decisions import REASONS, Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick
 
 # Nothing is adapted in the first two minutes: hearts and straps need them.
 NO_ADAPTATION_BEFORE_S = 120.0
-WARMUP_CEILING_ALLOWANCE_BPM = 15.0
-WARMUP_EASE_AFTER_S = 10.0
 SURGE_ALLOWANCE_AFTER_S = 30.0
 SIGNAL_BACK_AFTER_S = 20.0
-# Countdowns: 3-2-1 before every change; ten seconds before it in segments long enough. In short ones (under 90 s) at
-# most one thing is said per cycle beside the changes and their 3-2-1: 25 cues in ten minutes of 60 s segments.
-COUNTDOWN_S = 3.0
-NOTICE_S = 10.0
-NOTICE_IN_WALKS_FROM_S = 45.0
-NOTICE_IN_RUNS_FROM_S = 90.0
-SHORT_SEGMENT_S = 90.0
-MIN_NOTICE_S = 6.0
-# Prompts and tips: every third walk, in turn.
-PROMPT_EVERY_WALKS = 3
-PROMPT_AT_S = 15.0
-TIP_FROM_WALK_S = 60.0
-# How long after the start of a walk (in "free" it is noticed late) what may be walked is worth saying.
-BUDGET_WITHIN_S = 30.0
-IGNORED_AFTER_S = 20.0
 UNDO_WITHIN_S = 5.0
-LOW_BATTERY_PERCENT = 20
 RUNNER_EXTENSION_S = 15.0
 WALK_AHEAD_S = 30.0
 # A walk counts as not walked when the runner is seen running this long after its start.
 NOT_WALKED_FROM_S = 20.0
-IGNORED_IN_ROW_AT_MOST = 2
 WHY_COOLDOWN = {Reason.EASY_FINISH: "Enough running for today. ", Reason.SAFETY: "Long enough for today. "}
 # A walk that was run through, with the heart above the ceiling at its end, is asked for again so often.
 ASK_AGAIN_AT_MOST = 2
 RELEASE_NOTICE_S = 4.0
-SAME_END_S = 5.0
 # In the plan "free" the last run and walk stand for the plan, in round numbers.
 HABIT_STEP_S = 15.0
 NOT_A_BREAK_AFTER_PAUSE_S = 30.0
@@ -88,52 +67,10 @@ NOT_A_BREAK_AFTER_PAUSE_S = 30.0
 HOLD_AT_MOST_S = 300.0
 REMIND_EVERY_S = 120.0
 
-ACTIVE = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
-RUNNING = (Phase.RUN, Phase.SURGE)
-MAIN = (*RUNNING, Phase.WALK)
-
 POLICIES: dict[PolicyName, Callable[[Runner, Plan, Control, HeartRateHistory], Policy]] = {
     PolicyName.ADAPTIVE: Adaptive,
     PolicyName.FIXED: Fixed,
 }
-
-
-@dataclass
-class Progress:
-    """Where the session stands; all times in seconds of the session. What ``undo`` puts back."""
-
-    cursor: Cursor | None
-    phase: Phase = Phase.WAITING
-    started_s: float = 0.0
-    ends_s: float | None = None
-    stretch: Stretch | None = None
-    ends_at_m: float | None = None
-    next_phase: Phase | None = None
-    session_started_s: float = 0.0
-    main_started_s: float | None = None
-    main_started_m: float = 0.0
-    gun_s: float | None = None
-    walks: int = 0
-    surge_ended_s: float = float("-inf")
-    interrupted: bool = False
-    paused_phase: Phase | None = None
-    paused_s: float = 0.0
-    resumed_s: float = float("-inf")
-    noticed_end_s: float | None = None
-    counted_end_s: float | None = None
-    not_walked: bool = False
-    prompted: bool = False
-    prompted_walk: int = 0
-    repeated: bool = False
-    advised_walk: bool = False
-    held_by_safety: bool = False
-    held_since_s: float | None = None
-    reminded_s: float = 0.0
-    willed: bool = False
-    heart_first: bool = False
-    extended: bool = False
-    asked_again: int = 0
-    advised_end_walk: int = 0
 
 
 class Controller:
@@ -143,32 +80,35 @@ class Controller:
         if settings.first_workout_mean_bpm is not None:
             plan = as_second_workout(plan)
         self._plan = plan
-        self._runner = runner
         self._settings = settings
         self._free = is_free(plan)
         self._ceiling_bpm = ceiling_bpm(runner, plan, settings)
-        self._ready_bpm = runner.resting_bpm + settings.ready_hrr * runner.reserve_bpm
+        self._ready_bpm = ready_line_bpm(runner, settings)
         self._signal = SignalMonitor(runner, settings)
         self._movement = Movement(gait_change_m_s(plan))
         self._history = HeartRateHistory()
         self._safety = Safety(runner, plan)
-        self._walk_pace = WalkPace(*plan.walk_speed_m_s) if plan.walk_speed_m_s is not None else None
         self._cues = Cues()
-        aim = goal(plan)
-        self._budget = Budget(aim) if aim is not None else None
         self._policy = POLICIES[settings.policy](runner, plan, settings, self._history)
         self._progress = Progress(cursor=None if self._free else Cursor(plan))
         self._adapting = True
         self._at_s = 0.0
-        self._rpe: float | None = None
-        self._rpe_until_walk: int | None = None
-        self._rpe_over_in_row = 0
-        self._ignored_in_row = 0
+        self._effort = Effort(plan.rpe_target[1])
         self._course = Course(plan, self._movement)
+        self._speech = Speech(
+            plan,
+            runner,
+            settings,
+            self._cues,
+            self._signal,
+            self._movement,
+            self._safety,
+            self._course,
+            ceiling_bpm=self._ceiling_bpm,
+            ready_bpm=self._ready_bpm,
+        )
         self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
         self._signal_lost_said = False
-        self._battery_said = False
-        self._distance_missed_said = False
         self._undo: tuple[float, Progress, Policy] | None = None
         self._heard_s = float("-inf")
         self._ticked = False
@@ -188,7 +128,7 @@ class Controller:
         match event:
             case Sample():
                 self._signal.hear(event, self._movement.cadence_spm)
-                self._hear_battery(event.battery_percent)
+                self._speech.hear_battery(self._at_s, event.battery_percent)
             case Speed():
                 if self._movement.update(event):
                     self._signal.changed_gait(self._movement.since_s)
@@ -373,17 +313,9 @@ class Controller:
         return None
 
     def _hear_rpe(self, rpe: float) -> None:
-        self._rpe = rpe
-        self._rpe_over_in_row = self._rpe_over_in_row + 1 if rpe > self._plan.rpe_target[1] else 0
-        self._rpe_until_walk = None
+        self._effort.report(rpe)
         if self._adapting and self._progress.phase in MAIN:
             self._do_all(self._policy.report(rpe, self._now(), self._progress.phase))
-
-    def _hear_battery(self, percent: int | None) -> None:
-        if percent is not None and percent <= LOW_BATTERY_PERCENT and not self._battery_said:
-            self._battery_said = True
-            say = f"Strap battery {percent} percent."
-            self._cues.say_when_quiet(self._at_s, CueKind.BATTERY, Reason.BATTERY, say)
 
     # -- time goes on --
 
@@ -408,9 +340,10 @@ class Controller:
         self._end_what_is_over()
         self._keep_limits()
         if p.phase in ACTIVE:
-            self._announce_end()
-            self._advise()
-            self._tell_budget()
+            if p.ends_s is not None and p.ends_s - self._at_s <= NOTICE_S:
+                self._speech.announce_end(p, self._policy, self._now())
+            self._speech.advise(self._at_s, p, self._effort)
+            self._speech.tell_budget(self._at_s, p)
 
     def _now(self) -> Now:
         p = self._progress
@@ -496,18 +429,13 @@ class Controller:
                 pass
             case CueKind.COUNTDOWN if move.for_s is not None:
                 p.ends_s = p.counted_end_s = p.noticed_end_s = self._at_s + move.for_s
-                self._say_countdown(f"{words.number(round(move.for_s))} seconds", move.for_s, move.reason)
+                self._speech.countdown(p, f"{words.number(round(move.for_s))} seconds", move.for_s, move.reason)
             case CueKind.COOLDOWN:
                 self._begin_cooldown(move.reason)
             case CueKind.RUN:
                 self._cues.say_now(move.kind, move.reason, move.say)
             case _:
                 self._cues.say_when_quiet(self._at_s, move.kind, move.reason, move.say, move.for_s)
-
-    def _lead(self, reason: Reason) -> str:
-        """What the runner may hear before the countdown to the next run."""
-        hr_bpm = self._signal.heart_rate_bpm
-        return f"Recovered, {round(hr_bpm)}. " if reason is Reason.RECOVERED and hr_bpm is not None else ""
 
     # -- phases --
 
@@ -600,13 +528,12 @@ class Controller:
             p.ends_at_m = self._course.distance_m + length_m
         if stretch.phase is Phase.WALK:
             p.walks += 1
-            if self._walk_pace is not None:
-                self._walk_pace.begin()
-            if self._rpe_until_walk is not None and p.walks > self._rpe_until_walk:
-                self._rpe = self._rpe_until_walk = None
-                self._rpe_over_in_row = 0
+            self._effort.walk_begins(p.walks)
+            self._speech.walk_begins()
         self._foresee()
-        self._say_change(stretch, length_s, length_m, because)
+        kind = CueKind(stretch.phase.value)
+        reason = because if because in REASONS[kind] else Reason.PLANNED
+        self._cues.say_now(kind, reason, self._speech.change(stretch, length_s, length_m, because), length_s)
         if before is not None and stretch.block != before.block and stretch.planned_m is None and stretch.cycle_run_s:
             run_s, walk_s = self._ratio_s(stretch)
             run, walk = words.duration(run_s), words.duration(walk_s)
@@ -625,27 +552,6 @@ class Controller:
             p.next_phase = after.phase
         else:
             p.next_phase = Phase.COOLDOWN if cooldown_s(self._plan, distance_m) > 0 else Phase.FINISHED
-
-    def _say_change(self, stretch: Stretch, length_s: float, length_m: float | None, because: Reason) -> None:
-        imperial = self._runner.units is Units.IMPERIAL
-        if stretch.mark and length_m in (None, stretch.most_m):
-            how_long = words.to_mark(stretch.mark, length_m, imperial=imperial)
-        elif length_m is None:
-            how_long = words.duration(length_s)
-        elif length_m == stretch.planned_m:
-            how_long = words.distance(length_m)
-        else:
-            how_long = words.about(length_m, imperial=imperial)
-        kind = CueKind(stretch.phase.value)
-        say = f"{stretch.phase.value.capitalize()} {how_long}."
-        if (segment := stretch.segment) is not None:
-            say += words.treadmill(segment.incline_percent, segment.speed_m_s, imperial=imperial)
-        reason = because if because in REASONS[kind] else Reason.PLANNED
-        if kind is CueKind.WALK and because is Reason.SAFETY:
-            say = "Walk now. Check the strap or your maximum."
-        elif kind is CueKind.WALK and because in (Reason.HEART_RATE_CEILING, Reason.FORECAST_CEILING):
-            say = f"High enough. {say}"
-        self._cues.say_now(kind, reason, say, length_s)
 
     def _end_what_is_over(self) -> None:
         """The phase has reached its end: what comes next?"""
@@ -746,17 +652,10 @@ class Controller:
         if p.ends_at_m is None:
             return
         left_m = p.ends_at_m - self._course.distance_m
-        self._miss_distance()
+        self._speech.miss_distance(self._at_s, p)
         sensed = self._movement.speed_m_s if self._course.measured else None
         speed = sensed if sensed is not None else speed_m_s(self._plan, walking=False)
         p.ends_s = self._at_s if left_m <= 0 else self._at_s + left_m / max(speed, 0.5)
-
-    def _miss_distance(self) -> None:
-        sought_s = self._at_s - self._progress.session_started_s
-        if not self._course.measured and not self._distance_missed_said and sought_s >= STALE_S:
-            self._distance_missed_said = True
-            say = "No distance. Using your pace."
-            self._cues.say_when_quiet(self._at_s, CueKind.WARNING, Reason.PLANNED, say)
 
     def _follow_gait(self) -> None:
         """Plan ``free``: the runner decides, speed or cadence tell."""
@@ -843,154 +742,6 @@ class Controller:
                 self._end_stretch(Reason.SAFETY)
                 self._begin_cooldown(Reason.SAFETY)
 
-    # -- words --
-
-    def _announce_end(self) -> None:
-        """Ten seconds before a change, and three, two, one: only of changes that will come."""
-        p = self._progress
-        if p.ends_s is None or p.phase is Phase.COOLDOWN:
-            return
-        remaining_s = p.ends_s - self._at_s
-        if not 0 < remaining_s <= NOTICE_S:
-            return
-        if p.next_phase in RUNNING and self._safety.forbids_running:
-            return
-        length_s = p.ends_s - p.started_s
-        if remaining_s <= COUNTDOWN_S:
-            if self._settings.countdown and not self._told_already(p.counted_end_s) and self._policy_may_announce():
-                p.counted_end_s = p.ends_s
-                self._say_countdown("three, two, one", remaining_s)
-            return
-        long_enough = length_s >= (NOTICE_IN_RUNS_FROM_S if p.phase in RUNNING else NOTICE_IN_WALKS_FROM_S)
-        if (
-            self._settings.notice
-            and long_enough
-            and remaining_s >= MIN_NOTICE_S
-            and not self._told_already(p.noticed_end_s)
-            and (length_s >= SHORT_SEGMENT_S or self._cues.said_in_cycle == 0)
-            and self._policy_may_announce()
-        ):
-            p.noticed_end_s = p.ends_s
-            self._say_countdown(f"{words.number(round(remaining_s))} seconds", remaining_s)
-
-    def _told_already(self, told_end_s: float | None) -> bool:
-        """The end of a run by distance wanders by seconds; only one that moves well away is told of again."""
-        ends_s = self._progress.ends_s
-        return told_end_s is not None and ends_s is not None and ends_s - told_end_s <= SAME_END_S
-
-    def _policy_may_announce(self) -> bool:
-        return self._progress.phase is Phase.WARMUP or self._policy.may_announce_end(self._now())
-
-    def _say_countdown(self, how_long: str, remaining_s: float, reason: Reason | None = None) -> None:
-        p = self._progress
-        if reason is None and p.phase is Phase.WALK:
-            reason = self._policy.end_reason(self._now())
-        reason = reason or Reason.PLANNED
-        noun = words.NOUN.get(p.next_phase or Phase.RUN, "run")
-        noun = f"Next {noun}" if p.next_phase is p.phase else noun.capitalize()
-        self._cues.say_now(CueKind.COUNTDOWN, reason, f"{self._lead(reason)}{noun} in {how_long}.", remaining_s)
-
-    def _advise(self) -> None:
-        """Prompts, tips and one repeat of a cue that was not followed."""
-        p = self._progress
-        elapsed_s = self._at_s - p.started_s
-        remaining_s = float("inf") if p.ends_s is None else p.ends_s - self._at_s
-        if p.phase is Phase.WARMUP:
-            self._ease_warmup()
-        if self._free or p.stretch is None or p.phase not in MAIN:
-            return
-        if elapsed_s >= IGNORED_AFTER_S and remaining_s >= NOTICE_S:
-            self._repeat_ignored()
-        if p.phase is Phase.WALK and elapsed_s >= PROMPT_AT_S and remaining_s >= NOTICE_S + 2 and not p.prompted:
-            p.prompted = True
-            if p.stretch.planned_s >= SHORT_SEGMENT_S or self._cues.said_in_cycle == 0:
-                self._prompt_or_tip(p.stretch)
-        if p.phase is Phase.WALK and elapsed_s >= QUIET_AFTER_CHANGE_S and remaining_s >= NOTICE_S + 2:
-            self._advise_walk_pace(p.stretch)
-
-    def _prompt_or_tip(self, walk: Stretch) -> None:
-        """Every third walk asks for the effort; after a report over target every walk, after two every third again."""
-        p = self._progress
-        every = 1 if self._rpe_over_in_row == 1 else PROMPT_EVERY_WALKS
-        if self._settings.rpe_prompts and p.walks - p.prompted_walk >= every:
-            p.prompted_walk = p.walks
-            if self._rpe_until_walk is None:
-                self._rpe_until_walk = p.walks + 1
-            self._cues.say_when_quiet(self._at_s, CueKind.RPE_PROMPT, Reason.PLANNED, "Effort, zero to ten?")
-        elif self._walk_pace is not None and self._movement.speed_m_s is not None:
-            pass  # one tip in a walk, and here it is for the pace
-        elif self._settings.tips and p.walks % PROMPT_EVERY_WALKS == 1 and walk.planned_s >= TIP_FROM_WALK_S:
-            say = words.TIPS[p.walks // PROMPT_EVERY_WALKS % len(words.TIPS)]
-            self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, say)
-
-    def _advise_walk_pace(self, walk: Stretch) -> None:
-        """A brisk walk is to be brisk; but one between runs is for the heart, until that has come down."""
-        p, hr_bpm = self._progress, self._trusted_bpm()
-        for_recovery = walk.cycle_run_s > 0 or p.next_phase in RUNNING
-        if self._walk_pace is None or self._movement.gait_now or p.not_walked:
-            return
-        if for_recovery and (hr_bpm is None or hr_bpm > self._ready_bpm):
-            return
-        say = self._walk_pace.advice(self._at_s, self._movement.speed_m_s)
-        if say is not None:
-            self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.PLANNED, say)
-
-    def _ease_warmup(self) -> None:
-        p, hr_bpm = self._progress, self._signal.heart_rate_bpm
-        if (
-            not p.advised_walk
-            and not self._free
-            and self._signal.good_for_s(self._at_s) >= WARMUP_EASE_AFTER_S
-            and hr_bpm is not None
-            and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
-            and hr_bpm > self._ceiling_bpm + WARMUP_CEILING_ALLOWANCE_BPM
-        ):
-            p.advised_walk = True
-            self._cues.say_when_quiet(
-                self._at_s, CueKind.EASE_WALK, Reason.HEART_RATE_CEILING, "Easier. This is the warm-up."
-            )
-
-    def _repeat_ignored(self) -> None:
-        """Only where speed or cadence says so; once; and after two in a row no more, until one is followed."""
-        p, running = self._progress, self._movement.gait_now
-        if running is None or p.repeated:
-            return
-        p.repeated = True
-        if running is (p.phase in RUNNING):
-            self._ignored_in_row = 0
-            return
-        self._ignored_in_row += 1
-        if self._ignored_in_row > IGNORED_IN_ROW_AT_MOST:
-            return
-        kind, say = (CueKind.WALK, "Walk now.") if p.phase is Phase.WALK else (CueKind.RUN, "Run when you are ready.")
-        self._cues.say_when_quiet(self._at_s, kind, Reason.CUE_IGNORED, say)
-
-    def _tell_budget(self) -> None:
-        """What may still be walked. Only told: no walk is made shorter for a goal, the runner has the choice."""
-        p, budget = self._progress, self._budget
-        if budget is None or p.gun_s is None or p.phase not in MAIN:
-            return
-        self._miss_distance()
-        walk = p.walks if p.phase is Phase.WALK else None
-        begun = self._at_s - p.started_s <= BUDGET_WITHIN_S
-        due = budget.due(self._at_s - p.gun_s, self._course.distance_m - p.main_started_m, walk, begun=begun)
-        self._cues.forget(CueKind.BUDGET)  # a number that waited is an old one
-        if due is not None and not (due[1] == 0 and walk is not None and self._heart_wants_walk()):
-            self._cues.say_when_quiet(self._at_s, CueKind.BUDGET, Reason.BUDGET, *due)
-
-    def _heart_wants_walk(self) -> bool:
-        """This walk is more than the plan's: nobody is told to run on."""
-        p = self._progress
-        longer = p.stretch is not None and (p.ends_s is None or p.ends_s - p.started_s >= p.stretch.planned_s + 1)
-        return p.heart_first or self._safety.forbids_running or (longer and not self._free)
-
-    def _hear_budget(self, spoken_s: float) -> None:
-        """The budget has been told; who runs on because of it does not ignore the walk."""
-        p = self._progress
-        if self._budget is not None:
-            self._budget.told(spoken_s, p.walks)
-        p.repeated |= spoken_s == 0
-
     # -- the step --
 
     def _collect_cues(self) -> tuple[Cue, ...]:
@@ -999,9 +750,7 @@ class Controller:
         cues = self._cues.collect(
             self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD, listening=p.phase in ACTIVE
         )
-        for cue in cues:
-            if cue.kind is CueKind.BUDGET and cue.for_s is not None:
-                self._hear_budget(cue.for_s)
+        self._speech.heard(p, cues)
         return cues
 
     def _step(self, event: Event, cues: tuple[Cue, ...], refused: str | None) -> Step:
@@ -1066,7 +815,7 @@ class Controller:
             round(self._present_ceiling_bpm(), 1),
             recovered,
             walked,
-            self._rpe,
+            self._effort.rpe,
             ahead.low_bpm if ahead is not None else None,
             ahead.high_bpm if ahead is not None else None,
         )

@@ -22,7 +22,7 @@ from hrbridge.control.forecast import (
     walking_bpm,
 )
 
-__all__ = ["HeartRateHistory", "Recovery", "WalkingBase", "forecast", "required_drop_bpm", "share"]
+__all__ = ["HeartRateHistory", "Recovery", "WalkingBase", "forecast", "ready_line_bpm", "required_drop_bpm", "share"]
 
 # g(t): the share of the full drop that a walk must have brought after t seconds. [M: with smaller shares,
 # walks judged "recovered" early lose it again]
@@ -69,6 +69,11 @@ def required_drop_bpm(walked_s: float, amplitude_bpm: float | None, settings: Co
         return 0.0
     full = min(max(AMPLITUDE_SHARE * amplitude_bpm, settings.min_drop_bpm), settings.max_drop_bpm)
     return max(0.0, min(share(walked_s) * full, MOST_OF_AMPLITUDE * amplitude_bpm))
+
+
+def ready_line_bpm(runner: Runner, settings: Control) -> float:
+    """At or below this heart rate a runner is ready, however little it fell."""
+    return runner.resting_bpm + settings.ready_hrr * runner.reserve_bpm
 
 
 class HeartRateHistory:

@@ -23,14 +23,14 @@ from math import floor
 from msgspec.structs import replace
 
 from hrbridge.config import Control, Plan, PolicyName, Runner
-from hrbridge.control import adaptation, controller, recovery, signal
+from hrbridge.control import adaptation, controller, effort, recovery, signal, speech
 from hrbridge.control.controller import Controller
 from hrbridge.control.forecast import Forecast, around, running_bpm
+from hrbridge.control.progress import RUNNING
 from hrbridge.control.words import NOUN
 from hrbridge.decisions import CueKind, Phase, Reason, Step, Trust
 from hrbridge.events import Action, Command, Event, Rpe, Sample
 
-RUNNING = (Phase.RUN, Phase.SURGE)
 RUN_AHEAD_S = adaptation.CUT_AHEAD_S
 # 1, 2, 4, ... are tried, then what lies between the last two by halves: at most eleven times the events of one stretch.
 MOST_BPM = 48
@@ -78,7 +78,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
     ),
     (K.RUN, R.NO_SIGNAL): (UNTRUSTED, TRUSTED),
     (K.RUN, R.CUE_IGNORED): (
-        f"Speed or cadence looked like walking {controller.IGNORED_AFTER_S:g} s into a run; it is said once more.",
+        f"Speed or cadence looked like walking {speech.IGNORED_AFTER_S:g} s into a run; it is said once more.",
         "Running seen by then would have kept it silent.",
     ),
     (K.RUN, R.HEART_RATE_CEILING): (
@@ -105,7 +105,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         Change.EFFORT,
     ),
     (K.WALK, R.CUE_IGNORED): (
-        f"Speed or cadence looked like running {controller.IGNORED_AFTER_S:g} s into a walk; it is said once more.",
+        f"Speed or cadence looked like running {speech.IGNORED_AFTER_S:g} s into a walk; it is said once more.",
         "Walking seen by then would have kept it silent.",
     ),
     (K.WALK, R.NO_SIGNAL): (UNTRUSTED, TRUSTED),
@@ -129,7 +129,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         Change.LESS,
     ),
     (K.EASE_WALK, R.HEART_RATE_CEILING): (
-        f"In the warm-up heart rate was {controller.WARMUP_CEILING_ALLOWANCE_BPM:g} bpm above the ceiling.",
+        f"In the warm-up heart rate was {speech.WARMUP_ALLOWANCE_BPM:g} bpm above the ceiling.",
         Change.LESS,
     ),
     (K.EXTEND_WALK, R.NOT_RECOVERED): (
@@ -159,7 +159,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
     (K.NEXT, R.WALK_CAP): ("The walk was as long as a walk may become.", Change.MORE),
     (K.NEXT, R.HEART_RATE_CEILING): ("Heart rate was far enough below the ceiling.", Change.MORE),
     (K.RPE_PROMPT, R.PLANNED): (
-        f"Effort is asked for in every {controller.PROMPT_EVERY_WALKS}rd walk, and sooner after one above the band.",
+        f"Effort is asked for in every {effort.ASK_EVERY_WALKS}rd walk, and sooner after one above the band.",
         "With control.rpe_prompts = false it is never asked for.",
     ),
     (K.SIGNAL_LOST, R.NO_SIGNAL): (
@@ -230,7 +230,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "A larger max_total_s or max_without_heart_rate_s in the plan, or a good signal.",
     ),
     (K.BATTERY, R.BATTERY): (
-        f"Said once when the strap reports {controller.LOW_BATTERY_PERCENT} percent or less.",
+        f"Said once when the strap reports {speech.LOW_BATTERY_PERCENT} percent or less.",
         "A fuller battery would have kept it silent.",
     ),
     (K.PAUSE, R.COMMAND): COMMANDED,

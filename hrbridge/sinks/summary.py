@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from hrbridge.config import Plan
 from hrbridge.control.plan import is_free
+from hrbridge.control.progress import RUNNING
 from hrbridge.decisions import Phase, Step, Trust
-
-RUNNING = (Phase.RUN, Phase.SURGE)
 
 
 class Walk(Struct, frozen=True):
