@@ -92,17 +92,15 @@ REASONS: dict[CueKind, frozenset[Reason]] = {
             R.COMMAND,
         }
     ),
-    CueKind.EASE_RUN: frozenset({R.HEART_RATE_CEILING, R.FORECAST_CEILING, R.TREND}),
+    CueKind.EASE_RUN: frozenset({R.HEART_RATE_CEILING, R.FORECAST_CEILING}),
     CueKind.EASE_WALK: frozenset({R.NOT_RECOVERED, R.HEART_RATE_CEILING}),
-    CueKind.EXTEND_WALK: frozenset(
-        {R.NOT_RECOVERED, R.HEART_RATE_CEILING, R.RPE_HIGH, R.RPE_LIMIT, R.TREND, R.SAFETY, R.COMMAND}
-    ),
+    CueKind.EXTEND_WALK: frozenset({R.NOT_RECOVERED, R.HEART_RATE_CEILING, R.RPE_HIGH, R.RPE_LIMIT, R.COMMAND}),
     CueKind.COUNTDOWN: frozenset({R.PLANNED, R.RECOVERED, R.WALK_CAP, R.HEART_RATE_CEILING, R.NO_SIGNAL}),
-    CueKind.NEXT: frozenset({R.PLANNED, R.RECOVERED, R.WALK_CAP, R.HEART_RATE_CEILING}),
+    CueKind.NEXT: frozenset({R.PLANNED}),
     CueKind.RPE_PROMPT: frozenset({R.PLANNED}),
     CueKind.SIGNAL_LOST: frozenset({R.NO_SIGNAL}),
     CueKind.SIGNAL_BACK: frozenset({R.RECOVERED}),
-    CueKind.WARNING: frozenset({R.SAFETY, R.NO_SIGNAL, R.PLANNED}),
+    CueKind.WARNING: frozenset({R.SAFETY, R.PLANNED}),
     CueKind.RATIO: frozenset(
         {R.NOT_RECOVERED, R.WALK_CAP, R.HEART_RATE_CEILING, R.RPE_HIGH, R.RPE_LIMIT, R.TREND, R.RESTORED, R.PLANNED}
     ),
@@ -110,7 +108,7 @@ REASONS: dict[CueKind, frozenset[Reason]] = {
     CueKind.TIP: frozenset({R.PLANNED, R.EASY_FINISH, R.HEART_RATE_CEILING}),
     CueKind.COOLDOWN: frozenset({R.PLANNED, R.EASY_FINISH, R.COMMAND, R.SAFETY}),
     CueKind.BATTERY: frozenset({R.BATTERY}),
-    CueKind.PAUSE: frozenset({R.COMMAND, R.SAFETY}),
+    CueKind.PAUSE: frozenset({R.COMMAND}),
     CueKind.RESUME: frozenset({R.COMMAND}),
     CueKind.FINISH: frozenset({R.PLANNED, R.COMMAND, R.SAFETY}),
 }

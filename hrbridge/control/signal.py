@@ -37,6 +37,8 @@ RR_WINDOW_S = 10.0
 RR_RANGE_S = (0.24, 2.0)
 RR_DISAGREES_BY = 0.10
 CONTACT_OFF_AFTER_S = 3.0
+# Dry electrodes find the skin and lose it again.
+CONTACT_LOSSES, CONTACT_LOSSES_WITHIN_S = 3, 30.0
 NEVER_S = float("-inf")
 
 
@@ -67,6 +69,7 @@ class SignalMonitor:
         self._rr_s = NEVER_S
         self._rr_disagrees = False
         self._contact_off_since_s: float | None = None
+        self._contact_losses_s: deque[float] = deque(maxlen=CONTACT_LOSSES)
         self._recent: deque[tuple[float, int]] = deque()
         self._matches: deque[tuple[float, bool]] = deque()
         self._lock_jump_s = NEVER_S
@@ -180,6 +183,7 @@ class SignalMonitor:
         if sample.contact is False:
             if self._contact_off_since_s is None:
                 self._contact_off_since_s = sample.at_s
+                self._contact_losses_s.append(sample.at_s)
         elif sample.contact:
             self._contact_off_since_s = None
 
@@ -217,7 +221,8 @@ class SignalMonitor:
     def _find_doubt(self, at_s: float) -> str:
         """Why the signal is doubtful, in words; empty when it is not."""
         contact_off = self._contact_off_since_s is not None and at_s - self._contact_off_since_s >= CONTACT_OFF_AFTER_S
-        if contact_off:
+        losses = self._contact_losses_s
+        if contact_off or (len(losses) == CONTACT_LOSSES and at_s - losses[0] <= CONTACT_LOSSES_WITHIN_S):
             return "no contact"
         if self._too_high_since_s is not None and self._too_high_s - self._too_high_since_s >= TOO_HIGH_DOUBT_S:
             return "too high"

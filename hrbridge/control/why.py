@@ -122,7 +122,6 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         f"Said once per run, when the forecast {adaptation.EASE_RUN_AHEAD_S:g} s ahead is above the ceiling.",
         Change.LESS,
     ),
-    (K.EASE_RUN, R.TREND): ("Heart rate was rising from cycle to cycle.", Change.LESS),
     (K.EASE_WALK, R.NOT_RECOVERED): (
         f"Said once per walk, when heart rate is down by less than {adaptation.EASE_WALK_DROP_BPM:g} bpm after "
         f"{adaptation.EASE_WALK_FROM_S:g} s, or is forecast to fall far short.",
@@ -143,8 +142,6 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
     ),
     (K.EXTEND_WALK, R.RPE_HIGH): ("An effort above the plan's band makes the walk longer.", Change.EFFORT),
     (K.EXTEND_WALK, R.RPE_LIMIT): ("An effort far above the plan's band makes the walk longer.", Change.EFFORT),
-    (K.EXTEND_WALK, R.TREND): ("Heart rate was rising from walk to walk.", Change.LESS),
-    (K.EXTEND_WALK, R.SAFETY): ("No run begins on a heart rate that cannot be right.", Change.LESS),
     (K.EXTEND_WALK, R.COMMAND): COMMANDED,
     (K.COUNTDOWN, R.PLANNED): (f"{NOTICE}: here by the plan.", Change.MORE),
     (K.COUNTDOWN, R.RECOVERED): (f"{NOTICE}: heart rate had come down enough.", Change.MORE),
@@ -155,9 +152,6 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
     ),
     (K.COUNTDOWN, R.NO_SIGNAL): (UNTRUSTED, TRUSTED),
     (K.NEXT, R.PLANNED): ("The plan goes on with other lengths.", "Only another plan would have changed it."),
-    (K.NEXT, R.RECOVERED): ("Heart rate had come down enough for what comes next.", Change.MORE),
-    (K.NEXT, R.WALK_CAP): ("The walk was as long as a walk may become.", Change.MORE),
-    (K.NEXT, R.HEART_RATE_CEILING): ("Heart rate was far enough below the ceiling.", Change.MORE),
     (K.RPE_PROMPT, R.PLANNED): (
         f"Effort is asked for in every {effort.ASK_EVERY_WALKS}rd walk, and sooner after one above the band.",
         "With control.rpe_prompts = false it is never asked for.",
@@ -174,7 +168,6 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "Heart rate was higher, or fell less, than the strap or the maximum of this runner allows for.",
         Change.LESS,
     ),
-    (K.WARNING, R.NO_SIGNAL): (UNTRUSTED, TRUSTED),
     (K.WARNING, R.PLANNED): (
         "The distance sensor was silent, so the pace of the plan stands in for it.",
         "A distance from the sensor would have kept it silent.",
@@ -234,7 +227,6 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "A fuller battery would have kept it silent.",
     ),
     (K.PAUSE, R.COMMAND): COMMANDED,
-    (K.PAUSE, R.SAFETY): ("Something outside the run stopped it.", "Nothing in the run would have changed it."),
     (K.RESUME, R.COMMAND): COMMANDED,
     (K.FINISH, R.PLANNED): ("The plan is done.", "Only another plan would have changed it."),
     (K.FINISH, R.COMMAND): COMMANDED,

@@ -24,6 +24,7 @@ NOUN = {
     Phase.SURGE: "surge",
     Phase.WALK: "walk",
     Phase.COOLDOWN: "cool-down",
+    Phase.PAUSED: "pause",
     Phase.FINISHED: "done",
 }
 

@@ -196,3 +196,17 @@ def test_a_lock_is_over_when_most_samples_differ_from_the_cadence() -> None:
     strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165)
     strap.wear(40, alive, cadence_spm=165)
     assert strap.monitor.doubt != "cadence"
+
+
+def test_contact_that_comes_and_goes_is_doubted() -> None:
+    strap = Strap().wear(20, alive)
+    for _ in range(3):
+        strap.wear(2, alive, contact=False).wear(3, alive, contact=True)
+    assert strap.monitor.doubt == "no contact"
+
+
+def test_contact_that_has_held_for_half_a_minute_is_believed() -> None:
+    strap = Strap().wear(20, alive)
+    for _ in range(3):
+        strap.wear(2, alive, contact=False).wear(3, alive, contact=True)
+    assert strap.wear(30, alive, contact=True).trust is Trust.GOOD
