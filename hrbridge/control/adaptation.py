@@ -307,7 +307,8 @@ class Adaptive(Fixed):
         if stretch is None:
             return 0.0, 0.0
         run_s = stretch.cycle_run_s * max(self._run_share, self._floor_share(stretch))
-        return run_s, stretch.cycle_walk_s + self._walk_extra_s if stretch.cycle_walk_s else 0.0
+        walk_s = min(stretch.cycle_walk_s + self._walk_extra_s, walk_cap_s(stretch.cycle_walk_s))
+        return run_s, walk_s if stretch.cycle_walk_s else 0.0
 
     @staticmethod
     def _floor_share(stretch: Stretch) -> float:
@@ -451,7 +452,7 @@ class Adaptive(Fixed):
 
     def _test_short_walk(self, now: Now, hr_bpm: float) -> Iterator[Move]:
         """Too short to judge singly; but nobody is sent running near the ceiling."""
-        if now.remaining_s > RETEST_BEFORE_END_S or self._tested_end_s == now.ends_s:
+        if not COUNTING_DOWN_S < now.remaining_s <= RETEST_BEFORE_END_S or self._tested_end_s == now.ends_s:
             return
         self._tested_end_s = now.ends_s
         if hr_bpm > now.ceiling_bpm - RUN_BELOW_CEILING_BPM:

@@ -421,12 +421,10 @@ class Controller:
             case CueKind.EXTEND_WALK if p.ends_s is not None and move.for_s is not None:
                 p.ends_s += move.for_s
                 self._foresee()
-                if p.advised_end_walk != p.walks:
+                if not p.told_home(self._policy.walk):
                     self._cues.say_now(move.kind, move.reason, move.say, move.for_s)
-            case CueKind.COUNTDOWN if self._safety.forbids_running or p.extended or p.advised_end_walk == p.walks:
+            case CueKind.COUNTDOWN if self._safety.forbids_running or p.extended or p.told_home(self._policy.walk):
                 pass  # the walk goes on, whatever the policy thinks
-            case CueKind.RUN if p.advised_end_walk == p.walks:
-                pass
             case CueKind.COUNTDOWN if move.for_s is not None:
                 p.ends_s = p.counted_end_s = p.noticed_end_s = self._at_s + move.for_s
                 self._speech.countdown(p, f"{words.number(round(move.for_s))} seconds", move.for_s, move.reason)
@@ -581,22 +579,23 @@ class Controller:
 
     def _end_walk(self) -> None:
         """The next stretch, or a hold: nobody runs against safety, or before the walk has done its work."""
-        p, walk = self._progress, self._policy.walk
+        p = self._progress
         reason = self._policy.end_reason(self._now())
         if reason is None and p.counted_end_s == p.ends_s:
             reason = Reason.PLANNED  # "three, two, one" has been said: only safety takes that back
-        told_to_end = p.advised_end_walk == p.walks and walk is not None and not walk.recovered
         if reason is None and p.not_walked and p.asked_again < ASK_AGAIN_AT_MOST and p.stretch is not None:
             again = p.asked_again + 1
             self._enter_stretch(p.stretch, Reason.HEART_RATE_CEILING)
             p.asked_again = again
             return
-        if p.next_phase in RUNNING and (reason is None or told_to_end or self._safety.forbids_running):
+        if p.next_phase in RUNNING and (
+            reason is None or p.told_home(self._policy.walk) or self._safety.forbids_running
+        ):
             p.ends_s = None
             p.held_by_safety = self._safety.forbids_running
             if p.held_since_s is None:
                 p.held_since_s = p.reminded_s = self._at_s
-                if reason is None and not told_to_end and not p.not_walked:
+                if reason is None and not p.told_home(self._policy.walk) and not p.not_walked:
                     say = "Keep walking. An easy finish is fine today."
                     self._cues.say_when_quiet(self._at_s, CueKind.TIP, Reason.EASY_FINISH, say)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hrbridge.control.plan import Cursor, Stretch
+from hrbridge.control.recovery import Recovery
 from hrbridge.decisions import Phase
 
 ACTIVE = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
@@ -48,3 +49,7 @@ class Progress:
     extended: bool = False
     asked_again: int = 0
     advised_end_walk: int = 0
+
+    def told_home(self, walk: Recovery | None) -> bool:
+        """This walk was advised to be the last of the day, and has not brought recovery since."""
+        return self.advised_end_walk == self.walks and walk is not None and not walk.recovered

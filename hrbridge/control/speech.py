@@ -106,7 +106,7 @@ class Speech:
         """Ten seconds before a change, and three, two, one: only of changes that will come."""
         if p.ends_s is None or p.phase is Phase.COOLDOWN or not 0 < now.remaining_s <= NOTICE_S:
             return
-        if p.next_phase in RUNNING and self._safety.forbids_running:
+        if p.next_phase in RUNNING and (self._safety.forbids_running or p.told_home(policy.walk)):
             return
         if now.remaining_s <= COUNTDOWN_S:
             if self._settings.countdown and not _told(p, p.counted_end_s) and _will_end(p, policy, now):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hrbridge.config import Block, Control, Plan, Purpose, Runner, Segment
@@ -624,3 +626,239 @@ def test_during_an_alarm_the_clock_is_not_spoken_of() -> None:
     run.heart = recovering()
     run.go(60)
     assert run.said(CueKind.SIGNAL_LOST) == []
+
+
+# -- the first minutes --
+
+
+@pytest.mark.parametrize(("bpm", "said"), [(164, []), (167, ["Easier. This is the warm-up."])])
+def test_in_the_warm_up_only_a_heart_far_above_the_ceiling_is_talked_to(bpm: float, said: list[str]) -> None:
+    """Fifteen above the ceiling of 150, and not in the first two minutes."""
+    run = PaperRun(run_walk(240, 60, warmup_s=300.0, total_s=3000), lambda *_: bpm).go(290)
+    assert [cue.say for _, cue in run.said(CueKind.EASE_WALK)] == said
+
+
+def test_in_the_first_two_minutes_the_warm_up_is_left_alone() -> None:
+    run = PaperRun(run_walk(240, 60, warmup_s=300.0, total_s=3000), lambda *_: 167).go(200)
+    assert run.said(CueKind.EASE_WALK)[0][0] == 120
+
+
+def test_without_a_warm_up_the_ceiling_counts_after_two_minutes() -> None:
+    run = PaperRun(run_walk(240, 60, warmup_s=0.0, total_s=3000), lambda *_: 158).until(Phase.WALK)
+    assert run.now_s == 120
+
+
+# -- the clock drives --
+
+
+def shortened() -> PaperRun:
+    """One walk at its cap: 192 s of running and two minutes of walking from then on."""
+    run = PaperRun(run_walk(240, 60, total_s=4000), stubborn()).until(Phase.WALK).until(Phase.RUN)
+    assert run.ratio == (192, 120)
+    return run
+
+
+def test_the_clock_goes_on_with_the_present_ratio() -> None:
+    run = shortened()
+    run.heart = lambda *_: None
+    run.until(Phase.WALK).until(Phase.RUN).until(Phase.WALK)
+    assert (run.lengths_s(Phase.RUN)[1:], run.lengths_s(Phase.WALK)[1:]) == ([192, 192], [120])
+
+
+@pytest.mark.parametrize("bpm", [None, 0, 160])
+def test_without_a_trusted_heart_rate_nothing_is_decided(bpm: int | None) -> None:
+    """No strap, a strap without skin, one that is frozen: above the ceiling, and nobody believes it."""
+    run = shortened().go(20)
+    run.heart = lambda *_: bpm if bpm is None else bpm - run.now_s % 2
+    run.go(100)
+    since_s = run.now_s
+    run.go(1000)
+    assert {cue.reason for s, cue in run.cues if s > since_s} <= {Reason.PLANNED, Reason.NO_SIGNAL}
+
+
+def test_a_strap_that_has_lost_contact_ends_no_run() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), lambda phase, _: 120).until(Phase.RUN).go(60)
+    run.tell(Sample(float(run.now_s), 120, contact=False))
+    run.go(5)
+    run.heart = lambda *_: 160
+    assert run.go(25).steps[-1].phase is Phase.RUN
+
+
+def test_a_strap_that_is_away_for_less_than_half_a_minute_is_not_talked_about() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).go(200)
+    run.heart = lambda *_: None
+    run.go(28)
+    run.heart = recovering()
+    assert run.go(100).said(CueKind.SIGNAL_LOST) == []
+
+
+def test_a_walk_that_is_held_back_ends_by_the_clock_half_a_minute_after_the_strap_died() -> None:
+    """Too near the ceiling for a run, and not so high that the day should end."""
+    settings = Control(tips=False, rpe_prompts=False, heart_rate_ceiling_bpm=140, ready_hrr=0.5)
+    heart = {Phase.WARMUP: 105, Phase.RUN: 147, Phase.WALK: 138}
+    run = PaperRun(run_walk(240, 60, total_s=3000), lambda phase, _: heart[phase], settings=settings)
+    run.until(Phase.WALK).go(150)
+    run.heart = lambda *_: None
+    before_s = run.now_s
+    run.until(Phase.RUN, 60)
+    assert 30 <= run.now_s - before_s <= 35
+
+
+def test_a_strap_that_comes_and_goes_is_said_each_time_it_was_really_away() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).go(200)
+    for _ in range(2):
+        run.heart = lambda *_: None
+        run.go(45)
+        run.heart = recovering()
+        run.go(60)
+    kinds = (CueKind.SIGNAL_LOST, CueKind.SIGNAL_BACK)
+    assert [kind for kind, _ in run.reasons(*kinds)] == [*kinds, *kinds]
+
+
+# -- cues that are not followed --
+
+
+def test_a_cue_is_called_ignored_after_twenty_seconds() -> None:
+    run = PaperRun(run_walk(240, 90, total_s=3000), recovering())
+    run.running = True
+    run.until(Phase.WALK)
+    began_s = run.now_s
+    assert [s - began_s for s, _ in run.go(80).said(CueKind.WALK, Reason.CUE_IGNORED)] == [20]
+
+
+def test_who_does_not_run_is_asked_once() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering())
+    run.running = False
+    run.until(Phase.RUN).until(Phase.WALK)
+    assert [c.say for _, c in run.said(CueKind.RUN, Reason.CUE_IGNORED)] == ["Run when you are ready."]
+
+
+def test_after_two_cues_in_a_row_that_were_ignored_nobody_is_asked_again() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=3000), recovering())
+    for _ in range(5):
+        run.running = False
+        run.until(Phase.RUN)
+        run.running = False
+        run.until(Phase.WALK)
+        run.running = True
+        run.go(50)
+    assert len([c for _, c in run.cues if c.reason is Reason.CUE_IGNORED]) == 2
+
+
+def test_a_walk_that_was_run_through_is_no_rung_and_no_blame() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn(run_bpm=146))
+    run.running = True
+    run.until(Phase.RUN).until(Phase.RUN).until(Phase.RUN)
+    assert run.said(CueKind.RATIO) == []
+    assert run.said(CueKind.EASE_WALK) == []
+
+
+def test_a_walk_that_was_run_through_is_shown_as_such() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering())
+    run.running = True
+    estimate = run.until(Phase.WALK).go(40).steps[-1].estimate
+    assert (estimate.walked, estimate.recovered) == (False, None)
+
+
+# -- pauses, wishes, the cool-down --
+
+
+def test_a_paused_walk_comes_back_with_the_time_it_had_left() -> None:
+    run = PaperRun(easy(), recovering()).until(Phase.WALK).go(25)
+    run.command(Action.PAUSE)
+    run.go(120)
+    step = run.command(Action.RESUME)
+    assert (step.phase, step.phase_elapsed_s, step.phase_remaining_s) == (Phase.WALK, 25, 35)
+
+
+def test_an_interrupted_walk_is_no_rung() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).until(Phase.WALK).go(55)
+    run.command(Action.PAUSE)
+    run.go(10)
+    run.command(Action.RESUME)
+    assert run.until(Phase.RUN).ratio[0] == 240
+
+
+def test_who_skips_a_walk_is_not_judged_by_it() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).until(Phase.WALK).go(50)
+    run.command(Action.SKIP)
+    assert run.go(20).ratio == (240, 60)
+
+
+def test_adapt_off_puts_the_plan_back_as_written_at_once() -> None:
+    run = shortened()
+    run.command(Action.ADAPT_OFF)
+    assert run.ratio == (240, 60)
+
+
+def test_adapt_on_takes_up_where_it_was() -> None:
+    run = shortened()
+    run.command(Action.ADAPT_OFF)
+    run.go(10)
+    run.command(Action.ADAPT_ON)
+    assert run.ratio == (192, 120)
+
+
+def test_adapt_off_hears_an_effort_and_changes_nothing() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).until(Phase.WALK).go(20)
+    run.command(Action.ADAPT_OFF)
+    step = run.effort(9)
+    assert (step.cues, step.estimate.rpe) == ((), 9)
+
+
+def test_in_the_cool_down_only_signal_and_safety_have_a_say() -> None:
+    plan = run_walk(60, 60, repeats=1, cooldown=600.0)
+    run = PaperRun(plan, recovering(), settings=Control()).until(Phase.COOLDOWN).go(5)
+    run.heart = lambda *_: 160
+    run.go(100)
+    run.effort(9)
+    run.heart = lambda *_: None
+    run.go(100)
+    said = {cue.kind for s, cue in run.cues if s > run.said(CueKind.COOLDOWN)[0][0]}
+    assert said == {CueKind.SIGNAL_LOST}
+
+
+# -- what a whole hour sounds like --
+
+
+def hour(heart=None, **plan: object) -> PaperRun:
+    return PaperRun(run_walk(60, 60, total_s=3600, **plan), heart or recovering(), settings=Control()).go(3700)
+
+
+def test_a_walk_has_one_tip_at_most() -> None:
+    tips = [round((s - 180) // 120) for s, _ in hour().said(CueKind.TIP)]
+    assert len(tips) == len(set(tips))
+
+
+UNKIND = re.compile(r"\b(bad|fail\w*|wrong|must|not|never|don't|sorry|poor|weak|worse|too|hurry)\b", re.IGNORECASE)
+
+
+def everything_said() -> set[str]:
+    hearts = recovering(), stubborn(), stubborn(run_bpm=149), hot(188), dying_at(300)
+    runs = [PaperRun(run_walk(60, 60, total_s=1500), heart, settings=Control()).go(1600) for heart in hearts]
+    hard = PaperRun(run_walk(240, 60, total_s=3600), recovering(), settings=Control())
+    for rpe in (7, 8, 9, 5):
+        hard.until(Phase.WALK).go(20)
+        hard.effort(rpe)
+    ignored = PaperRun(run_walk(60, 60, total_s=1200), recovering())
+    ignored.running = False
+    return {cue.say for run in (*runs, hard.go(300), ignored.go(900)) for _, cue in run.cues}
+
+
+def test_nothing_that_is_said_is_unkind_or_long() -> None:
+    said = everything_said()
+    assert [say for say in said if UNKIND.search(say)] == []
+    assert max(map(len, said)) <= 80
+
+
+def test_in_short_segments_other_advice_takes_the_place_of_the_ten_second_notice() -> None:
+    run = PaperRun(run_walk(60, 60, total_s=3000), recovering(run_bpm=147)).go(239)
+    assert [cue.kind for s, cue in run.cues if s > 120 and cue.for_s not in (3, 60)] == [CueKind.EASE_RUN]
+
+
+def test_in_longer_segments_it_comes_all_the_same() -> None:
+    run = PaperRun(run_walk(240, 90, total_s=3000), recovering(run_bpm=147)).go(449)
+    assert [cue.say for s, cue in run.said(CueKind.COUNTDOWN) if s > 120 and cue.for_s == 10] == [
+        "Walk in ten seconds.",
+        "Run in ten seconds.",
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from hrbridge.config import Control, Runner
@@ -122,3 +124,109 @@ def test_without_a_value_around_the_cue_nobody_knows_from_where_it_fell() -> Non
     for n in range(30, 60):
         recovery.update(float(n), 140.0, CEILING_BPM)
     assert (recovery.drop_bpm, recovery.recovered) == (None, False)
+
+
+# -- the numbers of the runner's own settings --
+
+
+@pytest.mark.parametrize(
+    ("settings", "amplitude_bpm", "expected_bpm"),
+    [
+        (Control(min_drop_bpm=12), 20.0, 12.0),
+        (Control(max_drop_bpm=20), 60.0, 20.0),
+        (Control(unknown_amplitude_drop_bpm=9), None, 9.0),
+        (Control(), 8.0, 5.6),  # eight beats above walking are the least that is asked about
+        (Control(), 7.9, 0.0),
+    ],
+)
+def test_what_is_asked_for_can_be_set(settings: Control, amplitude_bpm: float | None, expected_bpm: float) -> None:
+    assert required_drop_bpm(60.0, amplitude_bpm, settings) == pytest.approx(expected_bpm)
+
+
+@pytest.mark.parametrize(("walked_s", "expected_bpm"), [(30, 7.2), (60, 12), (90, 13.8), (120, 15)])
+def test_what_is_asked_for_grows_with_the_walk(walked_s: float, expected_bpm: float) -> None:
+    assert required_drop_bpm(walked_s, None, SETTINGS) == pytest.approx(expected_bpm)
+
+
+def test_however_long_the_walk_no_more_than_seven_tenths_of_the_way_is_asked_for() -> None:
+    assert required_drop_bpm(120.0, 12.0, SETTINGS) == pytest.approx(8.4)
+
+
+def test_a_run_that_was_hardly_more_than_walking_is_nothing_to_recover_from() -> None:
+    assert walk([132.0] * 10, [132.0] * 40, base_bpm=126.0).recovered is True
+
+
+@pytest.mark.parametrize(("bpm", "recovered"), [(125.0, True), (126.0, False)])
+def test_the_ready_line_itself_is_low_enough(bpm: float, recovered: bool) -> None:
+    assert walk([130.0] * 10, [bpm] * 40, base_bpm=80).recovered is recovered
+
+
+@pytest.mark.parametrize(("bpm", "recovered"), [(150.0, True), (151.0, False)])
+def test_the_ceiling_itself_is_low_enough_after_a_good_drop(bpm: float, recovered: bool) -> None:
+    assert walk([175.0] * 10, [bpm] * 60).recovered is recovered
+
+
+@pytest.mark.parametrize(("held_s", "recovered"), [(5, False), (6, True)])
+def test_recovery_must_have_held_for_five_seconds(held_s: int, recovered: bool) -> None:
+    assert walk([148.0] * 10, [148.0] * 32 + [130.0] * held_s).recovered is recovered
+
+
+def test_recovery_can_be_lost_again() -> None:
+    recovery = walk([148.0] * 10, [130.0] * 40 + [146.0] * 3)
+    assert (recovery.recovered, recovery.once_recovered) == (False, True)
+
+
+def test_a_peak_long_before_the_cue_does_not_count() -> None:
+    recovery = walk([170.0] * 10 + [145.0] * 11, [140.0] * 30)
+    assert recovery.reference_bpm == pytest.approx(145.0)
+
+
+def test_the_reference_is_a_mean_of_five_seconds_and_no_single_beat() -> None:
+    recovery = walk([145.0] * 20, [145.0] * 10 + [155.0] + [145.0] * 20)
+    assert recovery.reference_bpm == pytest.approx(147.0)
+
+
+def test_the_walking_base_is_the_middle_of_the_last_minute() -> None:
+    made = history(*[130.0] * 20, *[100.0] * 31, *[104.0] * 30)
+    assert made.median_bpm(20.0) == pytest.approx(100.0)
+
+
+def test_half_a_minute_of_walking_is_too_little_for_a_base() -> None:
+    assert history(*[100.0] * 28).median_bpm(0.0) is None
+
+
+def test_the_walking_base_never_drifts_beyond_half_a_reserve() -> None:
+    base = WalkingBase(Runner(max_heart_rate_bpm=180, resting_heart_rate_bpm=60))
+    base.learn(0.0, 118.0)
+    assert base.at(7200.0) == 120.0
+
+
+# -- how long it will still take --
+
+
+def test_who_has_recovered_is_ready_now() -> None:
+    recovery = walk([148.0] * 10, [130.0] * 40)
+    assert recovery.ready_in_s(40.0, 130.0, CEILING_BPM) == 0
+
+
+def test_nobody_is_ready_before_half_a_minute() -> None:
+    recovery = walk([148.0] * 10, [120.0] * 20)
+    assert recovery.ready_in_s(20.0, 120.0, CEILING_BPM) == 10
+
+
+def test_what_would_take_more_than_two_minutes_is_not_told() -> None:
+    recovery = walk([190.0] * 10, [190.0] * 60)
+    assert recovery.ready_in_s(60.0, 190.0, 130.0) is None
+
+
+def test_the_lower_the_heart_the_sooner_it_is_ready() -> None:
+    """At the same moment, having come down evenly."""
+
+    def wait_s(drop_bpm: float) -> float:
+        recovery = walk([148.0] * 10, [148.0 - n * drop_bpm / 40 for n in range(40)])
+        ready_in_s = recovery.ready_in_s(40.0, 148.0 - drop_bpm, CEILING_BPM)
+        return inf if ready_in_s is None else ready_in_s
+
+    waits_s = [wait_s(drop_bpm) for drop_bpm in (3, 5, 7, 9)]
+    assert waits_s == sorted(waits_s, reverse=True)
+    assert waits_s[0] > waits_s[-1] > 0

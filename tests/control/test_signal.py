@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from hrbridge.config import Control, Runner
 from hrbridge.control.signal import SignalMonitor
 from hrbridge.decisions import Trust
@@ -15,8 +17,8 @@ RUNNER = Runner(max_heart_rate_bpm=180, resting_heart_rate_bpm=60)
 class Strap:
     """Feeds a monitor one sample per ``every_s``; ``wear`` gives bpm (or a whole Sample) at a time."""
 
-    def __init__(self, every_s: float = 1.0) -> None:
-        self.monitor = SignalMonitor(RUNNER, Control())
+    def __init__(self, every_s: float = 1.0, runner: Runner = RUNNER) -> None:
+        self.monitor = SignalMonitor(runner, Control())
         self.every_s = every_s
         self.now_s = 0.0
         self.trusts: list[Trust] = []
@@ -210,3 +212,98 @@ def test_contact_that_has_held_for_half_a_minute_is_believed() -> None:
     for _ in range(3):
         strap.wear(2, alive, contact=False).wear(3, alive, contact=True)
     assert strap.wear(30, alive, contact=True).trust is Trust.GOOD
+
+
+# -- the limits one by one --
+
+
+@pytest.mark.parametrize(("bpm", "heard"), [(35, False), (36, True), (195, True), (196, False)])
+def test_a_heart_rate_lies_above_thirty_five_and_up_to_fifteen_above_the_maximum(bpm: int, heard: bool) -> None:
+    assert (Strap().wear(3, lambda _: bpm).monitor.heart_rate_bpm == bpm) is heard
+
+
+@pytest.mark.parametrize(("bpm", "heard"), [(220, True), (221, False)])
+def test_no_heart_beats_faster_than_220(bpm: int, heard: bool) -> None:
+    strap = Strap(runner=Runner(max_heart_rate_bpm=215, resting_heart_rate_bpm=60))
+    assert (strap.wear(3, lambda _: bpm).monitor.heart_rate_bpm == bpm) is heard
+
+
+@pytest.mark.parametrize(("step_bpm", "heard"), [(8, True), (9, False)])
+def test_more_than_eight_beats_in_a_second_are_refused(step_bpm: int, heard: bool) -> None:
+    strap = Strap().wear(20, lambda _: 140).wear(3, lambda _: 140 + step_bpm)
+    assert (strap.monitor.heart_rate_bpm > 140) is heard
+
+
+@pytest.mark.parametrize(("step_bpm", "heard"), [(32, True), (34, False)])
+def test_a_watch_that_records_every_four_seconds_may_step_four_times_as_far(step_bpm: int, heard: bool) -> None:
+    strap = Strap(every_s=4).wear(40, lambda at_s: 130 + round(at_s / 4) % 2)
+    level_bpm = strap.monitor.heart_rate_bpm
+    strap.wear(4, lambda _: round(level_bpm) + step_bpm)
+    assert (strap.monitor.heart_rate_bpm > level_bpm) is heard
+
+
+def test_a_jump_that_falls_back_was_none() -> None:
+    strap = Strap().wear(20, alive).wear(4, lambda _: 170).wear(3, alive)
+    assert strap.monitor.heart_rate_bpm < 145
+
+
+@pytest.mark.parametrize(("seconds", "too_high"), [(15, False), (16, True)])
+def test_too_high_for_fifteen_seconds_is_a_matter_of_safety(seconds: int, too_high: bool) -> None:
+    strap = Strap().wear(20, alive).wear(seconds, lambda at_s: 205 + round(at_s) % 2)
+    assert strap.monitor.too_high is too_high
+
+
+def test_wild_values_above_any_heart_are_no_steady_signal() -> None:
+    strap = Strap().wear(20, alive).wear(40, lambda at_s: 200 + 15 * (round(at_s) % 3))
+    assert strap.monitor.too_high is False
+
+
+def test_clean_recordings_stay_flat_for_forty_one_seconds_and_are_believed() -> None:
+    assert Strap().wear(20, alive).wear(41, lambda _: 140).trust is Trust.GOOD
+
+
+def test_a_flat_value_whose_beats_go_on_is_believed_for_a_minute() -> None:
+    assert Strap().wear(20, alive, rr_s=(0.43,)).wear(40, lambda _: 140, rr_s=(0.43,)).trust is Trust.GOOD
+
+
+def test_contact_that_comes_back_is_believed_at_once() -> None:
+    strap = Strap().wear(20, alive, contact=True).wear(10, alive, contact=False).wear(1, alive, contact=True)
+    assert strap.trust is Trust.GOOD
+
+
+@pytest.mark.parametrize(("from_bpm", "doubt"), [(149, "cadence"), (153, "")])
+def test_a_lock_begins_with_a_jump_of_fifteen_beats(from_bpm: int, doubt: str) -> None:
+    strap = Strap().wear(30, lambda at_s: from_bpm - round(at_s) % 2, cadence_spm=165)
+    strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165)
+    assert strap.monitor.doubt == doubt
+
+
+@pytest.mark.parametrize(("away_spm", "doubt"), [(1, "cadence"), (3, "")])
+def test_a_lock_stays_within_two_beats_of_the_steps(away_spm: int, doubt: str) -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165)
+    strap.wear(45, lambda at_s: 165 + away_spm + round(at_s) % 2, cadence_spm=165)
+    assert strap.monitor.doubt == doubt
+
+
+def test_steps_and_beats_may_agree_for_less_than_half_a_minute() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165)
+    assert strap.wear(25, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165).trust is Trust.GOOD
+
+
+@pytest.mark.parametrize(
+    ("rr_s", "doubt"), [(0.46, ""), (0.48, "RR intervals disagree"), (0.38, "RR intervals disagree")]
+)
+def test_beats_may_disagree_by_a_tenth(rr_s: float, doubt: str) -> None:
+    assert Strap().wear(20, alive, rr_s=(rr_s,)).monitor.doubt == doubt
+
+
+def test_the_clock_takes_over_after_three_intervals_of_a_slow_watch() -> None:
+    strap = Strap(every_s=12).wear(240, lambda at_s: 140 + round(at_s / 12) % 3).silence(35)
+    before = strap.monitor.clock_drives(strap.now_s)
+    strap.silence(1)
+    assert (before, strap.monitor.clock_drives(strap.now_s)) == (False, True)
+
+
+def test_how_long_it_has_been_good_begins_anew_after_a_doubt() -> None:
+    strap = Strap().wear(20, alive).wear(5, alive, contact=False).wear(8, alive, contact=True)
+    assert strap.monitor.good_for_s(strap.now_s) == 7
