@@ -312,8 +312,8 @@ class Adaptive(Fixed):
 
     @staticmethod
     def _floor_share(stretch: Stretch) -> float:
-        """The shortest a run may become: half of planned, not under 20 s."""
-        planned_s = stretch.cycle_run_s if stretch.phase is Phase.WALK or stretch.planned_s == 0 else stretch.planned_s
+        """The shortest that the running of a cycle may become: half of planned, not under 20 s."""
+        planned_s = stretch.cycle_run_s or stretch.planned_s
         if planned_s <= SHORTEST_RUN_S:
             return 1.0
         return max(SHORTEST_SHARE, SHORTEST_RUN_S / planned_s)
@@ -555,7 +555,7 @@ class Adaptive(Fixed):
                 self._cuts_s.clear()
             return
         self._cuts_s.append(self._run_s)
-        if len(self._cuts_s) < CUTS_IN_A_ROW:
+        if len(self._cuts_s) < CUTS_IN_A_ROW or self._changed_this_cycle:
             return
         floor_share = self._floor_share(stretch)
         share = max(SPOKEN_STEP_S * (median(self._cuts_s) // SPOKEN_STEP_S) / stretch.cycle_run_s, floor_share)
