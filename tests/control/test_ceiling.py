@@ -308,6 +308,19 @@ def test_nothing_comes_back_after_a_run_that_was_cut_short() -> None:
     assert [cue.reason for _, cue in run.said(CueKind.RATIO)] == [Reason.HEART_RATE_CEILING]
 
 
+def test_a_cut_run_and_a_walk_that_fails_change_a_cycle_once() -> None:
+    """Three runs cut short, and every walk of them at its cap."""
+    run = PaperRun(run_walk(240, 60, total_s=6000), too_high_after(140, lambda *_: 144), settings=STANDING)
+    changes = []
+    for _ in range(4):
+        run.until(Phase.RUN)
+        first = len(run.steps)
+        run.until(Phase.WALK).go(119)
+        changes.append(len({step.ratio.run_s for step in run.steps[first:]}) - 1)
+    run.until(Phase.RUN)
+    assert max(changes) == 1
+
+
 # -- the fixed policy --
 
 

@@ -62,6 +62,7 @@ def told(run: PaperRun, *kinds: CueKind) -> list[tuple[float, CueKind]]:
 
 # -- twelve and four seconds before the end --
 
+EXTEND = CueKind.EXTEND_WALK
 ENDINGS = (CueKind.COUNTDOWN, CueKind.EXTEND_WALK, CueKind.RUN)
 CLEAR = [(50, CueKind.COUNTDOWN), (57, CueKind.COUNTDOWN), (60, CueKind.RUN)]
 NOT_AT_ALL = [(48, CueKind.EXTEND_WALK)]
@@ -160,6 +161,11 @@ def test_the_second_announcement_is_twelve_seconds_before_the_new_end_and_goes_t
     (_, first), (second_s, second) = run.said(CueKind.EXTEND_WALK)
     assert second_s - BEGINS_S == 60 + first.for_s - 12
     assert 60 + first.for_s + second.for_s == walk_cap_s(60)
+
+
+def test_the_second_announcement_goes_to_the_cap_though_little_is_missing() -> None:
+    first, second = (cue.for_s for _, cue in walk(falls((48, 0), (60, 8)), 119, settings=ASKS_LITTLE).said(EXTEND))
+    assert 60 + first + second == walk_cap_s(60)
 
 
 def test_an_extended_walk_never_passes_its_cap_though_the_runner_made_it_longer_too() -> None:
