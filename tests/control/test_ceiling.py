@@ -309,8 +309,12 @@ def test_nothing_comes_back_after_a_run_that_was_cut_short() -> None:
 
 
 def test_a_cut_run_and_a_walk_that_fails_change_a_cycle_once() -> None:
-    """Three runs cut short, and every walk of them at its cap."""
-    run = PaperRun(run_walk(240, 60, total_s=6000), too_high_after(140, lambda *_: 144), settings=STANDING)
+    """Three runs cut short, and every walk of them comes down too late and too little."""
+
+    def late(_: Phase, elapsed_s: float) -> float:
+        return max(143, 152 - 2 * max(elapsed_s - 106, 0))
+
+    run = PaperRun(run_walk(240, 60, total_s=6000), too_high_after(140, late), settings=STANDING)
     changes = []
     for _ in range(4):
         run.until(Phase.RUN)

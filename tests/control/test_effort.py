@@ -60,7 +60,7 @@ def test_a_high_heart_rate_that_feels_fine_makes_this_walk_longer_and_changes_no
 
 
 def test_a_high_heart_rate_that_feels_fine_is_not_talked_about() -> None:
-    run = reported(5, high_until(52))
+    run = reported(5, high_until(52)).go(30)
     assert run.said(CueKind.RATIO) == []
 
 

@@ -267,7 +267,7 @@ def test_a_drift_that_everybody_has_is_no_failure() -> None:
     ],
 )
 def test_a_runner_on_the_edge_has_one_change_in_four_cycles_at_most(walks: tuple[Drop, ...]) -> None:
-    run = PaperRun(run_walk(120, 60, total_s=20_000), drops(*walks * 40), settings=BY_DROP).go(4500)
+    run = PaperRun(run_walk(120, 60, total_s=20_000), drops(*walks * 40), settings=BY_DROP).go(2600)
     assert len(run.said(CueKind.RATIO)) <= len(run.lengths_s(Phase.WALK)) / 4
 
 
@@ -275,7 +275,7 @@ def test_a_runner_on_the_edge_has_one_change_in_four_cycles_at_most(walks: tuple
 def test_two_bad_walks_and_then_good_ones_again_and_again_are_a_change_in_every_other_cycle_at_most(good: int) -> None:
     """Not on the edge but really up and down: hysteresis still takes two cycles for each step."""
     walks = (LATE, LATE, *[GOOD] * good) * 10
-    run = PaperRun(run_walk(120, 60, total_s=20_000), drops(*walks), settings=BY_DROP).go(4500)
+    run = PaperRun(run_walk(120, 60, total_s=20_000), drops(*walks), settings=BY_DROP).go(2600)
     assert len(run.said(CueKind.RATIO)) <= len(run.lengths_s(Phase.WALK)) / 2
 
 
@@ -297,7 +297,7 @@ def count(made: list[Step], wanted: Callable[[Step], bool]) -> int:
     return sum(wanted(step) for step in made)
 
 
-@pytest.mark.parametrize(("runner", "seed"), [("novice", 1), ("unfit", 2), ("typical", 3), ("unfit", 4)])
+@pytest.mark.parametrize(("runner", "seed"), [("novice", 1), ("unfit", 2), ("typical", 3)])
 def test_a_simulated_runner_is_not_hunted(runner: str, seed: int) -> None:
     made = simulated(runner, seed, run_walk(120, 60, total_s=1800))
     walks = count(made, lambda step: any(cue.kind is CueKind.WALK for cue in step.cues))

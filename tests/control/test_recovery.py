@@ -227,6 +227,4 @@ def test_the_lower_the_heart_the_sooner_it_is_ready() -> None:
         ready_in_s = recovery.ready_in_s(40.0, 148.0 - drop_bpm, CEILING_BPM)
         return inf if ready_in_s is None else ready_in_s
 
-    waits_s = [wait_s(drop_bpm) for drop_bpm in (3, 5, 7, 9)]
-    assert waits_s == sorted(waits_s, reverse=True)
-    assert waits_s[0] > waits_s[-1] > 0
+    assert 0 < wait_s(9) < wait_s(5) < wait_s(1)

@@ -10,7 +10,7 @@ import pytest
 from hrbridge.config import Control
 from hrbridge.control.adaptation import walk_cap_s
 from hrbridge.decisions import CueKind, Phase, Reason
-from hrbridge.events import Action
+from hrbridge.events import Action, Sample
 
 from .conftest import Heart, PaperRun, recovering, rising, run_walk, stubborn
 
@@ -352,7 +352,7 @@ def test_in_a_run_the_next_quarter_of_a_minute_is_foreseen() -> None:
 
 def test_without_trust_nothing_is_foreseen() -> None:
     run = walk(flat(10), 20)
-    run.heart = lambda *_: None
+    run.tell(Sample(float(run.now_s), 137, contact=False))
     estimate = run.go(12).steps[-1].estimate
     assert (estimate.forecast_bpm, estimate.ready_in_s, estimate.recovered) == (None, None, None)
 
