@@ -248,7 +248,7 @@ def test_a_drift_that_everybody_has_is_no_failure() -> None:
         now[0] += 1
         return 110 + now[0] * 3 / 600 + (12 if phase is Phase.RUN else 0)
 
-    assert cycles(40, heart, run_walk(30, 30, total_s=20_000)).said(CueKind.RATIO) == []
+    assert cycles(26, heart, run_walk(30, 30, total_s=20_000)).said(CueKind.RATIO) == []
 
 
 # -- nobody is hunted --
