@@ -39,7 +39,7 @@ from hrbridge.control.plan import (
     is_free,
     speed_m_s,
 )
-from hrbridge.control.progress import ACTIVE, MAIN, RUNNING, Progress
+from hrbridge.control.progress import ACTIVE, MAIN, NO_ADAPTATION_BEFORE_S, RUNNING, Progress
 from hrbridge.control.recovery import NO_FORECAST_BEFORE_S, NO_JUDGEMENT_BEFORE_S, HeartRateHistory, ready_line_bpm
 from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
@@ -47,8 +47,6 @@ from hrbridge.control.speech import NOTICE_S, Speech
 from hrbridge.decisions import REASONS, Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick
 
-# Nothing is adapted in the first two minutes: hearts and straps need them.
-NO_ADAPTATION_BEFORE_S = 120.0
 SURGE_ALLOWANCE_AFTER_S = 30.0
 SIGNAL_BACK_AFTER_S = 20.0
 UNDO_WITHIN_S = 5.0

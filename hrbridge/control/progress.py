@@ -8,6 +8,9 @@ from hrbridge.control.plan import Cursor, Stretch
 from hrbridge.control.recovery import Recovery
 from hrbridge.decisions import Phase
 
+# Nothing is adapted in the first two minutes: hearts and straps need them.
+NO_ADAPTATION_BEFORE_S = 120.0
+
 ACTIVE = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
 RUNNING = (Phase.RUN, Phase.SURGE)
 MAIN = (*RUNNING, Phase.WALK)

@@ -15,7 +15,7 @@ from hrbridge.control.cues import QUIET_AFTER_CHANGE_S, Cues
 from hrbridge.control.effort import ASK_EVERY_WALKS, Effort
 from hrbridge.control.movement import STALE_S, Movement
 from hrbridge.control.plan import Stretch, goal, is_free
-from hrbridge.control.progress import MAIN, RUNNING, Progress
+from hrbridge.control.progress import MAIN, NO_ADAPTATION_BEFORE_S, RUNNING, Progress
 from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
 from hrbridge.control.walk_pace import WalkPace
@@ -40,7 +40,6 @@ LOW_BATTERY_PERCENT = 20
 # The warm-up is not nagged about: only a heart rate this far above the ceiling, for this long, after two minutes.
 WARMUP_ALLOWANCE_BPM = 15.0
 WARMUP_ABOVE_FOR_S = 10.0
-WARMUP_NOT_BEFORE_S = 120.0
 
 
 class Speech:
@@ -185,7 +184,7 @@ class Speech:
             and not self._free
             and self._signal.good_for_s(at_s) >= WARMUP_ABOVE_FOR_S
             and hr_bpm is not None
-            and at_s - p.session_started_s >= WARMUP_NOT_BEFORE_S
+            and at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
             and hr_bpm > self._ceiling_bpm + WARMUP_ALLOWANCE_BPM
         ):
             p.advised_walk = True

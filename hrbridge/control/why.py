@@ -23,7 +23,7 @@ from math import floor
 from msgspec.structs import replace
 
 from hrbridge.config import Control, Plan, PolicyName, Runner
-from hrbridge.control import adaptation, controller, effort, recovery, signal, speech
+from hrbridge.control import adaptation, controller, effort, progress, recovery, signal, speech
 from hrbridge.control.controller import Controller
 from hrbridge.control.forecast import Forecast, around, running_bpm
 from hrbridge.control.progress import RUNNING
@@ -527,8 +527,8 @@ def _undecided(steps: Sequence[Step], settings: Control) -> str:
         return "adapting is switched off"
     if e.trust is not Trust.GOOD:
         return f"its trust is {e.trust}"
-    if step.at_s - began_s < controller.NO_ADAPTATION_BEFORE_S:
-        return f"the first {controller.NO_ADAPTATION_BEFORE_S:g} s are left alone"
+    if step.at_s - began_s < progress.NO_ADAPTATION_BEFORE_S:
+        return f"the first {progress.NO_ADAPTATION_BEFORE_S:g} s are left alone"
     if step.phase is not Phase.WALK:
         least_s = adaptation.NO_WALK_BEFORE_S
         return "" if step.phase_elapsed_s >= least_s else f"no run is cut short in its first {least_s:g} s"
