@@ -120,6 +120,13 @@ class Runner(Table, frozen=True):
 class Sensor(Table, frozen=True):
     """``[sensor]``: where the heart rate comes from.
 
+    ``kind = "ble"``: the strap with ``address``, or whose name begins with
+    ``name``. ``fallback_*``: a second one, heard when the first is silent.
+    ``speed_*``: a treadmill (FTMS) or foot pod (RSC), read and never driven.
+    ``bond``: exchange keys with the straps when they ask for it.
+    ``recovery_command``: program and arguments, run when the adapter has not
+    worked for a minute, at most every five.
+
     ``kind = "simulated"``: the named ``runner``, changed by what else is said
     here. Maximum and resting heart rate are those of the simulated body;
     ``[runner]`` says what the coach believes of it. ``rpe_offset``: how much
@@ -134,7 +141,11 @@ class Sensor(Table, frozen=True):
     address: str = ""
     name: str = ""
     fallback_address: str = ""
+    fallback_name: str = ""
     speed_address: str = ""
+    speed_name: str = ""
+    bond: bool = False
+    recovery_command: tuple[str, ...] = ()
     runner: str = "typical"
     seed: Annotated[int, Meta(ge=0)] = 1
     faults: tuple[str, ...] = ()

@@ -282,8 +282,6 @@ def _admit(settings: Config) -> None:
     """Say which given keys have no effect in this version."""
     given = {
         "[runner] units": settings.runner.units != "metric",
-        "[sensor] fallback_address": settings.sensor.fallback_address,
-        "[sensor] speed_address": settings.sensor.speed_address,
         "[mqtt] home_assistant_discovery": settings.mqtt.home_assistant_discovery,
         "[journal] path": settings.journal.path,
     }

@@ -19,7 +19,8 @@ from hrbridge.config import Control, Mqtt, Runner, Sensor
 from hrbridge.control import plan as plans
 from hrbridge.control.controller import Controller
 from hrbridge.events import SignalBack, SignalLost
-from hrbridge.sensors.ble import BleSensor, Timings
+from hrbridge.sensors.ble import BleSensor
+from hrbridge.sensors.radio import Timings
 from hrbridge.sinks.mqtt import MqttSink
 
 MINE = "A0:9E:1A:11:22:33"
