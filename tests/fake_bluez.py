@@ -101,6 +101,14 @@ def heart_rate_services(battery_percent: int = 87) -> dict[str, list[Char]]:
     }
 
 
+def treadmill_services() -> dict[str, list[Char]]:
+    return {uuid(0x1826): [Char(uuid(0x2ACC), ["read"]), Char(uuid(0x2ACD), ["notify"])]}
+
+
+def foot_pod_services() -> dict[str, list[Char]]:
+    return {uuid(0x1814): [Char(uuid(0x2A53), ["notify"])]}
+
+
 @dataclass(eq=False)
 class Strap:
     """A device in the air, and how it misbehaves."""
@@ -115,6 +123,8 @@ class Strap:
     answers: bool = True  # when somebody calls to connect
     connect_errors: list[tuple[str, str]] = field(default_factory=list)  # one is used up per attempt
     subscribe_error: tuple[str, str] | None = None
+    wants_bond: bool = False  # answers a subscription only to who is paired
+    pair_error: tuple[str, str] | None = None
     disconnect_hangs: bool = False  # as long as the link lasts
 
     @property
@@ -137,6 +147,9 @@ class FakeBluez:
         self.straps = list(straps)
         self.calls: list[str] = []  # the methods called, in order: "Connect", "StartNotify", ...
         self.clients: set[str] = set()  # who has called and is still on the bus
+        self.discovery_errors: list[tuple[str, str]] = []  # one is used up per attempt to scan
+        self.called_at_once = 0  # the most connections that were being made at one time
+        self.called_while_scanning = False
         self._objects: dict[str, dict[str, dict[str, Variant]]] = {}
         self._scanning: set[str] = set()
         self._sessions: dict[str, set[str]] = {}  # characteristic -> subscribed D-Bus connections
@@ -399,6 +412,10 @@ class FakeBluez:
                 return self._adapter_call(member, message.sender)
             case "org.bluez.Device1":
                 return await self._device_call(member, next(s for s in self.straps if s.path == path))
+            case "org.freedesktop.DBus.Properties" if member == "Set":
+                interface, name, value = message.body
+                self._set(path, interface, **{name: value})
+                return ()
             case "org.bluez.GattCharacteristic1":
                 return await self._characteristic_call(member, path, message.sender)
         raise _Refused("org.freedesktop.DBus.Error.UnknownMethod", f"{message.interface}.{member}")
@@ -408,6 +425,8 @@ class FakeBluez:
             raise _Refused("org.bluez.Error.NotReady", "Resource Not Ready")
         match member:
             case "StartDiscovery":
+                if self.discovery_errors:
+                    raise _Refused(*self.discovery_errors.pop(0))
                 if sender in self._scanning:
                     raise _Refused("org.bluez.Error.InProgress", "Operation already in progress")
                 self._scanning.add(sender)
@@ -427,15 +446,25 @@ class FakeBluez:
 
     async def _device_call(self, member: str, strap: Strap) -> tuple[()]:
         match member:
-            case "Connect":
+            case "Connect" | "Pair":
+                if member == "Pair" and strap.pair_error is not None:
+                    raise _Refused(*strap.pair_error)
                 if strap.connect_errors:
-                    raise _Refused(*strap.connect_errors.pop(0))
+                    refused = strap.connect_errors.pop(0)
+                    if refused[1] == "le-connection-abort-by-local":  # BlueZ was connected, for a moment
+                        self._set(strap.path, DEVICE, Connected=Variant("b", True))
+                        asyncio.get_running_loop().call_later(0.01, self.drop, strap)
+                    raise _Refused(*refused)
                 self._air()
                 pending = self._pending[strap.path] = asyncio.get_running_loop().create_future()
+                self.called_at_once = max(self.called_at_once, len(self._pending))
+                self.called_while_scanning |= bool(self._scanning)
                 try:
                     await pending
                 finally:
                     self._pending.pop(strap.path, None)
+                if member == "Pair":
+                    self._set(strap.path, DEVICE, Paired=Variant("b", True), Bonded=Variant("b", True))
                 self._connect(strap)
             case "Disconnect":
                 pending = self._pending.get(strap.path)
@@ -465,6 +494,8 @@ class FakeBluez:
             case "StartNotify":
                 if strap.subscribe_error is not None:
                     raise _Refused(*strap.subscribe_error)
+                if strap.wants_bond and not self._objects[strap.path][DEVICE]["Paired"].value:
+                    raise _Refused("org.bluez.Error.NotPaired", "Not Paired")
                 self._sessions.setdefault(path, set()).add(sender)
             case "StopNotify":
                 self._sessions.get(path, set()).discard(sender)

@@ -19,6 +19,7 @@ from hrbridge.config import Sensor
 from hrbridge.errors import SensorError
 from hrbridge.events import Event, Sample, SignalBack, SignalLost
 from hrbridge.ports import Clock
+from hrbridge.sensors.footsteps import FootPod, Treadmill
 from hrbridge.sensors.gatt import (
     HEART_RATE_MEASUREMENT,
     RSC_MEASUREMENT,
@@ -79,8 +80,6 @@ class BleSensor:
         self._links = [Link(each, heart, self._radio, clock, timings, self._news) for each in wanted]
         if settings.speed_address or settings.speed_name:
             each = Wanted(role=Role.SPEED, address=settings.speed_address.upper(), name=settings.speed_name)
-            from hrbridge.sensors.footsteps import FootPod, Treadmill
-
             steps = {TREADMILL_DATA: Treadmill().read, RSC_MEASUREMENT: FootPod().read}
             slower = replace(timings, lost_after_s=SPEED_LOST_AFTER_S, reconnect_after_s=SPEED_RECONNECT_AFTER_S)
             self._links.append(Link(each, steps, self._radio, clock, slower, self._news))

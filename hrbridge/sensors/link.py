@@ -261,6 +261,8 @@ class Link:
                 # Bleak keeps the limit itself and then hangs up; ours is for when that hangs.
                 limit_s = timings.connect_s + timings.disconnect_s
                 await bounded(f"connect to {called(device)}", client.connect(), limit_s)
+            while not packets.empty():  # Bleak tries again by itself when Wi-Fi disturbs, and tells of each failure
+                packets.get_nowait()
             with translated(f"connect to {called(device)}"):  # the link may be gone again
                 chars = {char.uuid: char for char in client.services.characteristics.values()}
             uuid = next((uuid for uuid in self._readers if uuid in chars), None)

@@ -173,9 +173,9 @@ class Radio:
         limit_s = self._timings.scan_call_s
         self._news.clear()
         scanner = BleakScanner(self._advertised, bluez={"filters": {"DuplicateData": any(self._ears.values())}})
-        for device in await bounded("look for connected devices", _connected(), limit_s):
+        for device in await bounded("look for sensors", _connected(), limit_s):
             self._hear(Heard(device, device.name or "", tuple(_properties(device).get("UUIDs", ())), None))
-        await bounded("scan", scanner.start(), limit_s)
+        await bounded("look for sensors", scanner.start(), limit_s)
         self.works, self._told = True, ""
         try:
             await wait(self._news, self._timings.scan_s)

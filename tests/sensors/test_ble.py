@@ -1,593 +1,266 @@
-"""A strap on a bad day, seen through unmodified Bleak and a BlueZ that can be told to misbehave."""
+"""A strap, a second one, a treadmill, a foot pod: which is listened to, and that none disturbs another."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
-from bleak.backends.device import BLEDevice
-from fake_bluez import Char, FakeBluez, Strap, private_bus, uuid
+from ble_listener import BEAT, FAST, MINE, OTHER, hear, next_event, sensor, told, warnings
+from fake_bluez import Strap, foot_pod_services, treadmill_services, uuid
 from msgspec.structs import replace
 
-from hrbridge.config import Sensor
-from hrbridge.errors import SensorError
-from hrbridge.events import Sample, SignalBack, SignalLost
-from hrbridge.sensors.ble import BleSensor
-from hrbridge.sensors.link import Candidate, choose
+from hrbridge.events import Sample, SignalBack, SignalLost, Speed
+from hrbridge.sensors.ble import Floor
+from hrbridge.sensors.link import Role
 from hrbridge.sensors.radio import Timings
-from hrbridge.timeline import MonotonicClock
 
-MINE = "A0:9E:1A:11:22:33"
-OTHER = "C4:00:00:00:00:02"
-SWITCHED_OFF = "Bluetooth is switched off: bluetoothctl power on; if that fails rfkill unblock bluetooth"
-BEAT = "16 78 00 02"  # 120 bpm, contact, one RR of 0.5 s
-FAST = Timings(
-    scan_s=0.3,
-    choose_s=0.08,
-    connect_s=0.3,
-    subscribe_s=0.5,
-    battery_s=0.1,
-    disconnect_s=0.2,
-    retry_first_s=0.01,
-    radio_retry_max_s=0.02,
-    strap_retry_max_s=0.02,
-)
-IMPATIENT = replace(FAST, lost_after_s=0.2, reconnect_after_s=0.4)
+BELT = "C8:00:00:00:00:03"
+TEN_KM_H = "0000 e803"
+TEN_SPM_RUNNING = "04 0003 aa"  # 3 m/s, 170 steps a minute
 
 
 @pytest.fixture
-def bus(needs_tool, tmp_path, monkeypatch):
-    address = f"unix:path={tmp_path}/bus"
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    with private_bus(needs_tool("dbus-daemon"), tmp_path):
-        yield address
+def watch():
+    return Strap(OTHER, "Forerunner 255")
 
 
 @pytest.fixture
-def strap():
-    return Strap(MINE)
+def treadmill():
+    return Strap(BELT, "Treadmill 7", advertised=[uuid(0x1826)], services=treadmill_services())
 
 
 @pytest.fixture
-async def bluez(bus, strap):
-    async with FakeBluez(bus, strap) as bluez:
-        yield bluez
+def foot_pod():
+    return Strap(BELT, "Stryd", advertised=[uuid(0x1814)], services=foot_pod_services())
 
 
-def keyboard():
-    return Strap("11:22:33:44:55:66", "Keyboard", advertised=[uuid(0x1812)], services={})
+# two heart-rate sensors: who is listened to
 
 
-def sensor(timings=FAST, **settings):
-    return BleSensor(Sensor(**settings), MonotonicClock(), timings)
+class Talk:
+    """Feeds a Floor second by second."""
+
+    def __init__(self):
+        self.floor = Floor(Timings())
+        self.at_s = 0.0
+
+    def seconds(self, n, *, first=None, second=None):
+        """``n`` seconds in which the sensors say so many beats per minute, or nothing; returns what is passed on."""
+        passed = []
+        for _ in range(n):
+            self.at_s += 1.0
+            for role, bpm in ((Role.FIRST, first), (Role.SECOND, second)):
+                if bpm is not None:
+                    passed += self.floor.take(role, Sample(self.at_s, heart_rate_bpm=bpm or None, source=role))
+        return passed
+
+    def lose(self, role):
+        return self.floor.take(role, SignalLost(self.at_s, why="silent for 5 s"))
 
 
-async def next_event(ble, kind, within_s=3.0):
-    """The next event of a kind; others before it are passed over."""
-    return (await events_until(ble, kind, within_s))[-1]
+def sources(events):
+    return [event.source for event in events]
 
 
-async def events_until(ble, kind, within_s=3.0):
-    """All events up to and with the first of a kind."""
-    events = []
-    async with asyncio.timeout(within_s):
-        while not events or not isinstance(events[-1], kind):
-            events.append(await anext(ble))
-    return events
+def test_of_two_sensors_that_both_speak_the_first_is_heard():
+    assert set(sources(Talk().seconds(60, first=140, second=150))) == {Role.FIRST}
 
 
-async def hear(ble, bluez, strap, packet=BEAT):
-    """One heartbeat from the strap to the sensor."""
-    await bluez.subscribed(strap)
-    await bluez.notify(strap, packet)
-    return await next_event(ble, Sample)
+def test_the_second_is_heard_when_the_first_is_silent():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    quiet = talk.seconds(4, second=150)
+    lost = talk.lose(Role.FIRST)
+    back, *samples = talk.seconds(20, second=150)
+    assert quiet == []
+    assert [type(event) for event in (*lost, back)] == [SignalLost, SignalBack]
+    assert sources(samples) == [Role.SECOND] * 20
 
 
-def open_files():
-    return len(list(Path("/proc/self/fd").iterdir()))
+def test_a_first_sensor_that_has_no_reading_is_silent():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    assert sources(talk.seconds(10, first=0, second=150))[-3:] == [Role.SECOND] * 3
 
 
-@asynccontextmanager
-async def listening(bluez, strap, timings=FAST, **settings):
-    """A sensor that has heard its first beat."""
-    async with sensor(timings, **(settings or {"address": strap.address})) as ble:
+def test_the_first_gets_the_word_back_after_ten_steady_seconds():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    talk.lose(Role.FIRST)
+    talk.seconds(20, second=150)
+    heard = talk.seconds(20, first=140, second=150)
+    assert sources(heard) == [Role.SECOND] * 10 + [Role.FIRST] * 10
+
+
+def test_a_first_sensor_that_comes_and_goes_does_not_get_the_word_back():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    talk.lose(Role.FIRST)
+    heard = []
+    for _ in range(5):
+        heard += talk.seconds(6, second=150)
+        heard += talk.seconds(6, first=140, second=150)
+        talk.lose(Role.FIRST)
+    assert {event.source for event in heard if isinstance(event, Sample)} == {Role.SECOND}
+
+
+def test_when_both_are_silent_the_first_that_speaks_is_heard_at_once():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    talk.lose(Role.FIRST)
+    talk.seconds(10, second=150)
+    lost = talk.lose(Role.SECOND)
+    talk.seconds(30)
+    back, sample = talk.seconds(1, first=140)
+    assert [type(event) for event in (*lost, back)] == [SignalLost, SignalBack]
+    assert sample.source == Role.FIRST
+
+
+def test_the_end_of_a_sensor_that_nobody_listens_to_is_no_loss():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    assert talk.lose(Role.SECOND) == []
+
+
+def test_at_the_start_the_first_sensor_has_half_a_minute_to_be_found():
+    talk = Talk()
+    assert talk.seconds(29, second=150) == []
+    assert sources(talk.seconds(10, second=150))[-5:] == [Role.SECOND] * 5
+
+
+def test_the_battery_of_the_second_sensor_is_not_taken_for_the_straps():
+    floor = Floor(Timings(first_choice_s=0.0))
+    (sample,) = floor.take(Role.SECOND, Sample(1.0, heart_rate_bpm=150, battery_percent=5))
+    assert sample.battery_percent is None
+
+
+async def test_a_watch_takes_over_and_the_strap_gets_the_word_back(bluez, strap, watch):
+    bluez.straps.append(watch)
+    quick = replace(FAST, lost_after_s=0.3, reconnect_after_s=0.6, give_back_s=0.3)
+    async with sensor(quick, address=MINE, fallback_address=OTHER) as ble:
         await hear(ble, bluez, strap)
-        yield ble
-
-
-def warnings(caplog):
-    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-def send_each_tenth_of_a_second(bluez, strap, packets):
-    """Returns the list that what has been sent is added to."""
-    sent = []
-
-    def send(packet):
-        sent.append(asyncio.ensure_future(bluez.notify(strap, packet)))
-
-    for number, packet in enumerate(packets):
-        asyncio.get_running_loop().call_later(number / 10, send, packet)
-    return sent
-
-
-async def told(words, within_s=3.0):
-    """Wait for a line in the log that ends with these words."""
-    heard = asyncio.Event()
-    listener = logging.Handler()
-    listener.addFilter(lambda record: record.getMessage().endswith(words) and heard.set())
-    ble_log = logging.getLogger("hrbridge.sensors")
-    ble_log.addHandler(listener)
-    try:
-        async with asyncio.timeout(within_s):
-            await heard.wait()
-    finally:
-        ble_log.removeHandler(listener)
-
-
-# finding
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        pytest.param({"address": MINE}, id="by-address"),
-        pytest.param({"address": MINE.lower()}, id="by-address-in-small-letters"),
-        pytest.param({"name": "Polar H10 1234ABCD"}, id="by-name"),
-        pytest.param({"name": "polar h10"}, id="by-the-beginning-of-the-name"),
-        pytest.param({}, id="the-only-one-in-range"),
-    ],
-)
-async def test_a_strap_is_found(bluez, strap, settings):
-    async with sensor(**settings) as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
-
-
-@pytest.mark.parametrize("settings", [{"address": MINE}, {"name": "Polar"}])
-async def test_a_named_strap_is_found_though_it_does_not_announce_heart_rate(bluez, strap, settings):
-    strap.advertised = []
-    async with sensor(**settings) as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
-
-
-async def test_my_strap_is_found_among_others(bluez, strap):
-    bluez.straps += [Strap(OTHER, "HRM-Dual", rssi_dbm=-40), keyboard()]
-    async with sensor(address=MINE) as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
-
-
-async def test_two_straps_and_none_named_is_refused_with_the_list(bluez):
-    bluez.straps.append(Strap(OTHER, "HRM-Dual", rssi_dbm=-65))
-    async with sensor() as ble:
-        with pytest.raises(SensorError, match="2 straps") as refusal:
-            await next_event(ble, Sample)
-    assert "Polar H10 1234ABCD (A0:9E:1A:11:22:33) -60 dBm" in str(refusal.value)
-    assert "HRM-Dual (C4:00:00:00:00:02) -65 dBm" in str(refusal.value)
-
-
-async def test_two_straps_of_the_same_name_are_refused(bluez):
-    bluez.straps.append(Strap(OTHER, "Polar H10 99999999"))
-    async with sensor(name="Polar H10") as ble:
-        with pytest.raises(SensorError, match="2 straps"):
-            await next_event(ble, Sample)
-
-
-async def test_of_two_straps_the_much_stronger_is_mine(bluez, strap):
-    bluez.straps.append(Strap(OTHER, "HRM-Dual", rssi_dbm=-70))
-    async with sensor() as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
-
-
-@pytest.mark.parametrize(
-    ("mine_dbm", "other_dbm"),
-    [
-        pytest.param([-50, -50], [-80, -80, -80], id="heard-too-seldom"),
-        pytest.param([-50, -50, -50], [-59, -59, -59], id="not-strong-enough"),
-        pytest.param([-50, -80, -80], [-81, -81, -81], id="strong-only-once"),
-        pytest.param([-50, -50, -50], [], id="the-other-is-connected"),
-    ],
-)
-def test_one_strap_of_two_is_not_chosen_lightly(mine_dbm, other_dbm):
-    candidates = [Candidate(BLEDevice(MINE, "Mine", {}), mine_dbm), Candidate(BLEDevice(OTHER, "Other", {}), other_dbm)]
-    with pytest.raises(SensorError, match=r'name yours, for example \[sensor\] address = "A0:9E:1A:11:22:33"'):
-        choose(candidates)
-
-
-async def test_what_is_not_a_strap_does_not_count(bluez, strap):
-    bluez.straps.append(keyboard())
-    async with sensor() as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
-
-
-async def test_a_device_that_only_announces_heart_rate_is_left_aside(bluez, strap):
-    battery_only = {uuid(0x180F): [Char(uuid(0x2A19), ["read"], b"\x50")]}
-    strap.advertises = False
-    bluez.straps.append(pretender := Strap(OTHER, "Pretender", services=battery_only))
-    async with sensor() as ble:
-        await bluez.until(lambda: bluez.connected(pretender))
-        await bluez.until(lambda: not bluez.connected(pretender))
+        await bluez.subscribed(watch)
+        strap.advertises = False
+        bluez.drop(strap)
+        lost = await next_event(ble, SignalLost)
+        beating = asyncio.create_task(beat(bluez, watch))
+        back, taken_over = await next_event(ble, SignalBack), await next_event(ble, Sample)
         strap.advertises = True
+        await bluez.subscribed(strap)
+        also_beating = asyncio.create_task(beat(bluez, strap))
+        given_back = taken_over
+        while given_back.source != MINE:
+            given_back = await next_event(ble, Sample)
+        beating.cancel()
+        also_beating.cancel()
+    assert lost.why == "disconnected"
+    assert taken_over.source == OTHER
+    assert lost.at_s <= back.at_s <= taken_over.at_s <= given_back.at_s
+
+
+async def beat(bluez, strap):
+    """Twenty beats a second, so that the test does not take long."""
+    while True:
+        if bluez.connected(strap):
+            await bluez.notify(strap, BEAT)
+        await asyncio.sleep(0.05)
+
+
+async def test_an_unnamed_strap_is_not_confused_with_the_named_second_one(bluez, strap, watch):
+    bluez.straps.append(watch)
+    async with sensor(fallback_address=OTHER) as ble:
         sample = await hear(ble, bluez, strap)
     assert sample.source == MINE
 
 
-async def test_a_named_device_without_heart_rate_is_an_error(bluez, strap):
-    strap.services = {uuid(0x180F): [Char(uuid(0x2A19), ["read"], b"\x50")]}
-    async with sensor(address=MINE) as ble:
-        with pytest.raises(SensorError, match="measures no heart rate"):
-            await next_event(ble, Sample)
-
-
-async def test_a_strap_that_is_put_on_later_is_found_then(bluez, strap, caplog):
-    strap.advertises = False
-    async with sensor(address=MINE) as ble:
-        await bluez.until(lambda: bluez.calls.count("StartDiscovery") == 3)
-        strap.advertises = True
+async def test_a_second_sensor_that_is_not_there_does_not_disturb(bluez, strap, caplog):
+    async with sensor(address=MINE, fallback_address=OTHER) as ble:
+        await told("not connected to a phone or watch? Still looking")
         await hear(ble, bluez, strap)
-    assert [r.message for r in caplog.records if r.levelno == logging.WARNING and "worn, wet" in r.message] == [
-        f"{MINE} not heard: worn, wet, not connected to a phone or watch? Still looking"
-    ]
+        await bluez.notify(strap, *[BEAT] * 10)
+        samples = [await next_event(ble, Sample) for _ in range(10)]
+    assert len(samples) == 10
+    assert len(warnings(caplog)) == 1
 
 
-@pytest.mark.parametrize("settings", [{"address": MINE}, {}])
-async def test_a_strap_left_connected_by_a_dead_process_is_taken_over(bluez, strap, settings):
-    bluez.link(strap)
-    async with sensor(**settings) as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
-    assert "Connect" not in bluez.calls
-
-
-async def test_a_connected_strap_and_another_in_range_is_refused(bluez, strap):
-    bluez.link(strap)
-    bluez.straps.append(Strap(OTHER, "HRM-Dual"))
-    async with sensor() as ble:
-        with pytest.raises(SensorError, match="connected already"):
-            await next_event(ble, Sample)
-
-
-# listening
-
-
-async def test_a_sample_has_all_that_the_packet_says(bluez, strap):
-    async with sensor(address=MINE) as ble:
-        sample = await hear(ble, bluez, strap, "1e 93 d0 07 72 03 00 02")
-    assert (sample.heart_rate_bpm, sample.contact, sample.energy_kj, sample.rr_s) == (147, True, 2000, (0.861, 0.5))
-
-
-@pytest.mark.parametrize("packet", ["00 00", "00 ff"])
-async def test_no_reading_is_a_sample_without_heart_rate(bluez, strap, packet):
-    async with sensor(address=MINE) as ble:
-        sample = await hear(ble, bluez, strap, packet)
-    assert sample.heart_rate_bpm is None
-
-
-async def test_samples_come_in_order_with_the_time_of_their_arrival(bluez, strap):
-    clock = MonotonicClock()
-    async with BleSensor(Sensor(address=MINE), clock, FAST) as ble:
-        await bluez.subscribed(strap)
-        before_s = clock.now_s()
-        await bluez.notify(strap, "00 64", "00 65", "00 66")
-        samples = [await next_event(ble, Sample) for _ in range(3)]
-    assert [sample.heart_rate_bpm for sample in samples] == [100, 101, 102]
-    assert before_s - 0.001 <= samples[0].at_s <= samples[1].at_s <= samples[2].at_s <= clock.now_s()
-
-
-async def test_the_battery_is_told_once_after_the_first_beat(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        await bluez.until(lambda: "ReadValue" in bluez.calls)
-        percents = [(await hear(ble, bluez, strap)).battery_percent for _ in range(10)]
-    assert [percent for percent in percents if percent is not None] == [87]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(None, id="never-answered"),
-        pytest.param(("org.bluez.Error.InProgress", "In Progress"), id="in-progress-for-ever"),
-        pytest.param(("org.bluez.Error.NotPermitted", "Read not permitted"), id="refused"),
-        pytest.param(b"", id="empty"),
-    ],
-)
-async def test_a_battery_that_cannot_be_read_does_not_disturb(bluez, strap, answer):
-    strap.char(0x2A19).value = answer
-    async with listening(bluez, strap) as ble:
-        await bluez.until(lambda: "ReadValue" in bluez.calls)
-        samples = [await hear(ble, bluez, strap) for _ in range(10)]
-    assert {sample.battery_percent for sample in samples} == {None}
-
-
-async def test_packets_that_make_no_sense_never_stop_the_stream(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        await bluez.notify(strap, "", "00", "01 50", "ff " * 20, "00 79")
-        samples = [await next_event(ble, Sample) for _ in range(2)]
-    assert [sample.heart_rate_bpm for sample in samples] == [0xFFFF, 121]
-
-
-async def test_ten_packets_in_a_row_without_sense_reconnect_once(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        await bluez.notify(strap, *["01 50"] * 10)
-        lost = await next_event(ble, SignalLost)
-        await bluez.subscribed(strap)
-        await bluez.notify(strap, *["01 50"] * 10, BEAT)
-        await next_event(ble, Sample)
-    assert lost.why == "10 packets in a row make no sense"
-    assert bluez.calls.count("Connect") == 2
-
-
-async def test_a_slow_reader_finds_the_newest_beats(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        for number in range(300):
-            await bluez.notify(strap, f"01 {number % 256:02x} {number // 256:02x}")
-        bluez.drop(strap)
-        await bluez.subscribed(strap)
-        events = await events_until(ble, SignalLost)
-    assert events[-2].heart_rate_bpm == 299
-    assert len(events) <= 256
-
-
-# losing it
-
-
-async def test_a_dropped_link_is_told_and_then_made_anew(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        bluez.drop(strap)
-        lost = await next_event(ble, SignalLost)
-        await bluez.subscribed(strap)
-        await bluez.notify(strap, "00 79")
-        back, sample = await events_until(ble, Sample)
-    assert lost.why == "disconnected"
-    assert isinstance(back, SignalBack)
-    assert (sample.heart_rate_bpm, sample.at_s) == (121, back.at_s)
-
-
-async def test_after_many_losses_every_packet_still_arrives_once_and_nothing_is_left_open(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        files, clients = open_files(), len(bluez.clients)
-        for _ in range(10):
-            bluez.drop(strap)
-            await next_event(ble, SignalLost)
-            await hear(ble, bluez, strap)
-        await bluez.notify(strap, "00 79", "00 7a", "00 7b")
-        samples = [await next_event(ble, Sample) for _ in range(3)]
-        assert open_files() == files
-    assert [sample.heart_rate_bpm for sample in samples] == [121, 122, 123]
-    assert len(bluez.clients) <= clients
-
-
-async def test_silence_is_told_and_a_beat_in_time_brings_the_signal_back(bluez, strap):
-    async with listening(bluez, strap, replace(FAST, lost_after_s=0.2)) as ble:
-        lost = await next_event(ble, SignalLost)
-        await bluez.notify(strap, BEAT)
-        back, _sample = await events_until(ble, Sample)
-    assert lost.why == "silent for 0.2 s"
-    assert isinstance(back, SignalBack)
-    assert bluez.calls.count("Connect") == 1
-
-
-async def test_a_strap_that_stays_silent_is_connected_anew(bluez, strap):
-    async with listening(bluez, strap, IMPATIENT) as ble:
-        lost = await next_event(ble, SignalLost)
-        await bluez.until(lambda: not bluez.connected(strap))
-        sample = await hear(ble, bluez, strap)
-    assert lost.why == "silent for 0.2 s"
-    assert sample.heart_rate_bpm == 120
-
-
-async def test_a_strap_that_is_silent_from_the_start_is_told(bluez, strap):
-    async with sensor(IMPATIENT, address=MINE) as ble:
-        await told("connected, then silent for 0.4 s: is it worn, and wet?")
-        await bluez.subscribed(strap)
-        await bluez.notify(strap, BEAT)
-        events = await events_until(ble, Sample)
-    assert len(events) == 1  # what was never there is neither lost nor back
-
-
-async def test_a_strap_that_drops_again_and_again_is_called_back_at_once(bluez, strap):
-    async with listening(bluez, strap, replace(FAST, retry_first_s=0.02, strap_retry_max_s=30.0)) as ble:
-        for _ in range(10):
-            bluez.drop(strap)
-            sample = await hear(ble, bluez, strap)
-    assert sample.heart_rate_bpm == 120
-
-
-async def test_no_reading_is_not_silence(bluez, strap):
-    async with listening(bluez, strap, replace(FAST, lost_after_s=0.3)) as ble:
-        send_each_tenth_of_a_second(bluez, strap, ["00 00"] * 5)
-        *samples, _lost = await events_until(ble, SignalLost)
-    assert len(samples) == 5
-
-
-async def test_nonsense_is_silence(bluez, strap):
-    async with listening(bluez, strap, replace(FAST, lost_after_s=0.2)) as ble:
-        sent = send_each_tenth_of_a_second(bluez, strap, ["01 50"] * 9)
-        await next_event(ble, SignalLost)
-        assert len(sent) < 9
-
-
-async def test_a_disconnect_that_never_ends_is_left_behind(bluez, strap):
-    strap.disconnect_hangs = True
-    async with listening(bluez, strap, IMPATIENT) as ble:
-        await bluez.until(lambda: "Disconnect" in bluez.calls)
-        bluez.drop(strap)
+async def test_a_second_sensor_without_heart_rate_is_left_out_and_the_run_goes_on(bluez, strap, watch):
+    watch.services = {uuid(0x180F): []}
+    bluez.straps.append(watch)
+    async with sensor(address=MINE, fallback_address=OTHER) as ble:
+        await told("the run goes on without second heart rate")
         sample = await hear(ble, bluez, strap)
     assert sample.heart_rate_bpm == 120
 
 
-async def test_a_device_that_bluez_forgets_is_found_again(bluez, strap):
-    async with listening(bluez, strap, IMPATIENT) as ble:
-        bluez.forget(strap)
-        lost = await next_event(ble, SignalLost)
-        sample = await hear(ble, bluez, strap)
-    assert lost.why == "silent for 0.2 s"
-    assert sample.heart_rate_bpm == 120
+async def test_never_two_calls_at_once_and_none_in_mid_scan(bluez, strap, watch, treadmill):
+    bluez.straps += [watch, treadmill]
+    async with sensor(address=MINE, fallback_address=OTHER, speed_address=BELT) as ble:
+        await hear(ble, bluez, strap)
+        await bluez.subscribed(watch)
+        await bluez.subscribed(treadmill, 0x2ACD)
+    assert bluez.called_at_once == 1
+    assert not bluez.called_while_scanning
 
 
-async def test_in_mid_run_no_other_strap_is_taken(bluez, strap):
-    async with listening(bluez, strap, name="Polar") as ble:
-        strap.advertises = False
-        bluez.straps.append(Strap(OTHER, strap.name, rssi_dbm=-30))
-        bluez.drop(strap)
-        scans = bluez.calls.count("StartDiscovery")
-        await bluez.until(lambda: bluez.calls.count("StartDiscovery") == scans + 2)
-        strap.advertises = True
-        sample = await hear(ble, bluez, strap)
-    assert sample.source == MINE
+async def test_leaving_disconnects_all_of_them(bluez, strap, watch, treadmill):
+    bluez.straps += [watch, treadmill]
+    async with sensor(address=MINE, fallback_address=OTHER, speed_address=BELT) as ble:
+        await hear(ble, bluez, strap)
+        await bluez.subscribed(watch)
+        await bluez.subscribed(treadmill, 0x2ACD)
+    assert [bluez.connected(each) for each in bluez.straps] == [False] * 3
 
 
-async def test_a_watch_that_changes_its_address_is_found_by_its_name(bluez, strap):
-    strap.address, strap.address_type = "4A:00:00:00:00:01", "random"
-    async with listening(bluez, strap, name="Polar") as ble:
-        strap.advertises = False
-        bluez.straps.append(same := Strap("4A:00:00:00:00:02", strap.name, "random"))
-        bluez.drop(strap)
-        sample = await hear(ble, bluez, same)
-    assert sample.source == same.address
+# speed
 
 
-@pytest.mark.parametrize(
-    "errors",
-    [
-        pytest.param([("org.bluez.Error.Failed", "le-connection-create-socket")] * 2, id="failed"),
-        pytest.param([("org.bluez.Error.InProgress", "Operation already in progress")] * 2, id="in-progress"),
-        pytest.param([("org.freedesktop.DBus.Error.UnknownObject", "no object")] * 2, id="forgotten"),
-    ],
-)
-async def test_a_connection_that_fails_is_tried_again(bluez, strap, errors):
-    strap.connect_errors = errors
-    async with sensor(address=MINE) as ble:
-        sample = await hear(ble, bluez, strap)
-    assert sample.heart_rate_bpm == 120
+async def test_a_treadmill_tells_speed_beside_the_heart_rate(bluez, strap, treadmill):
+    bluez.straps.append(treadmill)
+    async with sensor(address=MINE, speed_address=BELT) as ble:
+        await hear(ble, bluez, strap)
+        await bluez.subscribed(treadmill, 0x2ACD)
+        await bluez.notify(treadmill, TEN_KM_H, short=0x2ACD)
+        speed = await next_event(ble, Speed)
+    assert (speed.speed_m_s, speed.source) == (2.778, BELT)
 
 
-async def test_a_strap_that_never_answers_the_call_is_given_up_and_called_again(bluez, strap):
-    async with sensor(address=MINE) as ble:
-        await bluez.until(lambda: "StartDiscovery" in bluez.calls)
-        strap.answers = False
-        await bluez.until(lambda: bluez.calls.count("Connect") == 2)
-        strap.answers = True
-        sample = await hear(ble, bluez, strap)
-    assert sample.heart_rate_bpm == 120
+async def test_a_foot_pod_is_found_by_its_name(bluez, strap, foot_pod):
+    bluez.straps.append(foot_pod)
+    async with sensor(address=MINE, speed_name="stryd") as ble:
+        await hear(ble, bluez, strap)
+        await bluez.subscribed(foot_pod, 0x2A53)
+        await bluez.notify(foot_pod, TEN_SPM_RUNNING, short=0x2A53)
+        speed = await next_event(ble, Speed)
+    assert (speed.speed_m_s, speed.cadence_spm) == (3.0, 170)
 
 
-async def test_a_strap_that_wants_pairing_says_what_to_do(bluez, strap, caplog):
-    strap.subscribe_error = ("org.bluez.Error.NotPaired", "Not Paired")
-    async with sensor(replace(FAST, bond_retry_s=0.02), address=MINE):
-        await bluez.until(lambda: bluez.calls.count("StartNotify") == 3)
-    assert warnings(caplog) == [
-        "subscribe to Polar H10 1234ABCD (A0:9E:1A:11:22:33): it wants to be bonded: set [sensor] bond = true; "
-        "if it is, bluetoothctl remove ADDRESS and start again"
-    ]
+async def test_a_treadmill_that_is_switched_off_is_no_loss_of_heart_rate(bluez, strap, treadmill):
+    bluez.straps.append(treadmill)
+    async with sensor(address=MINE, speed_address=BELT) as ble:
+        await hear(ble, bluez, strap)
+        await bluez.subscribed(treadmill, 0x2ACD)
+        await bluez.notify(treadmill, TEN_KM_H, short=0x2ACD)
+        await next_event(ble, Speed)
+        bluez.drop(treadmill)
+        await told("speed lost: disconnected", level=logging.INFO)
+        await bluez.subscribed(treadmill, 0x2ACD)
+        await bluez.notify(treadmill, TEN_KM_H, short=0x2ACD)
+        event = await anext(ble)
+    assert isinstance(event, Speed)
 
 
-# the radio
-
-
-async def test_a_radio_switched_off_is_waited_for_and_told_once(bluez, strap, caplog):
-    bluez.power(False)
-    async with sensor(address=MINE) as ble:
-        await told(SWITCHED_OFF)
-        bluez.power(True)
+async def test_a_device_that_knows_no_speed_is_left_out_and_the_run_goes_on(bluez, strap, watch):
+    bluez.straps.append(watch)
+    async with sensor(address=MINE, speed_address=OTHER) as ble:
+        await told("the run goes on without speed")
         sample = await hear(ble, bluez, strap)
     assert sample.heart_rate_bpm == 120
-    assert [message.partition(": ")[2] for message in warnings(caplog)] == [SWITCHED_OFF]
 
 
-@pytest.mark.parametrize("pull", [lambda bluez: bluez.power(False), lambda bluez: bluez.unplug()], ids=["off", "gone"])
-async def test_a_radio_that_goes_in_mid_run_and_comes_back_is_used_again(bluez, strap, pull):
-    async with listening(bluez, strap) as ble:
-        pull(bluez)
-        lost = await next_event(ble, SignalLost)
-        bluez.plug_in()
-        sample = await hear(ble, bluez, strap)
-    assert lost.why == "disconnected"
-    assert sample.heart_rate_bpm == 120
-
-
-async def test_a_crash_of_bluetoothd_is_survived(bluez, strap):
-    async with listening(bluez, strap) as ble:
-        await bluez.crash()
-        lost = await next_event(ble, SignalLost)
-        await bluez.start()
-        sample = await hear(ble, bluez, strap)
-    assert lost.why == "bluetoothd ended"
-    assert sample.heart_rate_bpm == 120
-
-
-async def test_bluetoothd_may_start_after_us(bus, strap):
-    async with sensor(address=MINE) as ble:
-        await told("bluetoothd does not answer: sudo systemctl start bluetooth")
-        async with FakeBluez(bus, strap) as bluez:
-            sample = await hear(ble, bluez, strap)
-    assert sample.heart_rate_bpm == 120
-
-
-async def test_dbus_may_start_after_us(needs_tool, tmp_path, monkeypatch, strap):
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address := f"unix:path={tmp_path}/bus")
-    async with sensor(address=MINE) as ble:
-        await told("no D-Bus: sudo systemctl start dbus")
-        with private_bus(needs_tool("dbus-daemon"), tmp_path):
-            async with FakeBluez(address, strap) as bluez:
-                sample = await hear(ble, bluez, strap)
-    assert sample.heart_rate_bpm == 120
-
-
-async def test_a_restart_of_dbus_is_survived(needs_tool, tmp_path, monkeypatch, strap):
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address := f"unix:path={tmp_path}/bus")
-    async with sensor(address=MINE) as ble:
-        with private_bus(needs_tool("dbus-daemon"), tmp_path):
-            async with FakeBluez(address, strap) as bluez:
-                await hear(ble, bluez, strap)
-        lost = await next_event(ble, SignalLost)
-        with private_bus(needs_tool("dbus-daemon"), tmp_path):
-            async with FakeBluez(address, strap) as bluez:
-                sample = await hear(ble, bluez, strap)
-    assert lost.why == "bluetoothd ended"
-    assert sample.heart_rate_bpm == 120
-
-
-# leaving
-
-
-async def test_leaving_disconnects(bluez, strap):
-    async with listening(bluez, strap):
-        pass
-    assert not bluez.connected(strap)
-    assert bluez.calls.count("Disconnect") == 1
-
-
-async def test_leaving_in_mid_scan_stops_the_scan(bluez, caplog):
-    caplog.set_level(logging.INFO)
-    async with sensor(replace(FAST, choose_s=30.0)):
-        await told("heard Polar H10 1234ABCD (A0:9E:1A:11:22:33) -60 dBm")
-    assert bluez.calls.count("StopDiscovery") == 1
-
-
-async def test_leaving_in_mid_call_hangs_up(bluez, strap):
-    strap.answers = False
-    async with sensor(address=MINE):
-        await bluez.until(lambda: "Connect" in bluez.calls)
-    assert "Disconnect" in bluez.calls
-
-
-async def test_leaving_while_it_hangs_up_already_waits_for_that(bluez, strap):
-    async with listening(bluez, strap, replace(IMPATIENT, disconnect_s=3.0)):
-        strap.disconnect_hangs = True
-        await bluez.until(lambda: "Disconnect" in bluez.calls)
-        asyncio.get_running_loop().call_later(0.1, bluez.drop, strap)
-    assert not bluez.connected(strap)
-
-
-async def test_leaving_with_a_bluetoothd_that_hangs_ends_in_time(bluez, strap):
-    async with asyncio.timeout(2.0):
-        async with listening(bluez, strap):
-            strap.disconnect_hangs = True
-    assert "Disconnect" in bluez.calls
+async def test_nothing_is_ever_written_to_a_treadmill(bluez, strap, treadmill):
+    bluez.straps.append(treadmill)
+    async with sensor(address=MINE, speed_address=BELT) as ble:
+        await hear(ble, bluez, strap)
+        await bluez.subscribed(treadmill, 0x2ACD)
+    assert "WriteValue" not in bluez.calls

@@ -1,0 +1,158 @@
+"""Adapter, bluetoothd and D-Bus come and go; the run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from ble_listener import FAST, MINE, SWITCHED_OFF, hear, listening, next_event, sensor, told, warnings
+from fake_bluez import FakeBluez, private_bus
+from msgspec.structs import replace
+
+from hrbridge.events import SignalLost
+from hrbridge.sensors.radio import Radio
+
+
+async def test_a_radio_switched_off_is_waited_for_and_told_once(bluez, strap, caplog):
+    bluez.power(False)
+    async with sensor(address=MINE) as ble:
+        await told(SWITCHED_OFF)
+        bluez.power(True)
+        sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+    assert [message.partition(": ")[2] for message in warnings(caplog)] == [SWITCHED_OFF]
+
+
+@pytest.mark.parametrize("pull", [lambda bluez: bluez.power(False), lambda bluez: bluez.unplug()], ids=["off", "gone"])
+async def test_a_radio_that_goes_in_mid_run_and_comes_back_is_used_again(bluez, strap, pull):
+    async with listening(bluez, strap) as ble:
+        pull(bluez)
+        lost = await next_event(ble, SignalLost)
+        bluez.plug_in()
+        sample = await hear(ble, bluez, strap)
+    assert lost.why == "disconnected"
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_a_crash_of_bluetoothd_is_survived(bluez, strap):
+    async with listening(bluez, strap) as ble:
+        await bluez.crash()
+        lost = await next_event(ble, SignalLost)
+        await bluez.start()
+        sample = await hear(ble, bluez, strap)
+    assert lost.why == "bluetoothd ended"
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_bluetoothd_may_start_after_us(bus, strap):
+    async with sensor(address=MINE) as ble:
+        await told("bluetoothd does not answer: sudo systemctl start bluetooth")
+        async with FakeBluez(bus, strap) as bluez:
+            sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_dbus_may_start_after_us(needs_tool, tmp_path, monkeypatch, strap):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address := f"unix:path={tmp_path}/bus")
+    async with sensor(address=MINE) as ble:
+        await told("no D-Bus: sudo systemctl start dbus")
+        with private_bus(needs_tool("dbus-daemon"), tmp_path):
+            async with FakeBluez(address, strap) as bluez:
+                sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_a_restart_of_dbus_is_survived(needs_tool, tmp_path, monkeypatch, strap):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address := f"unix:path={tmp_path}/bus")
+    async with sensor(address=MINE) as ble:
+        with private_bus(needs_tool("dbus-daemon"), tmp_path):
+            async with FakeBluez(address, strap) as bluez:
+                await hear(ble, bluez, strap)
+        lost = await next_event(ble, SignalLost)
+        with private_bus(needs_tool("dbus-daemon"), tmp_path):
+            async with FakeBluez(address, strap) as bluez:
+                sample = await hear(ble, bluez, strap)
+    assert lost.why == "bluetoothd ended"
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_a_radio_switched_off_and_on_in_mid_scan_is_scanned_with_again(bluez, strap):
+    strap.advertises = False
+    async with sensor(address=MINE) as ble:
+        await bluez.until(lambda: "StartDiscovery" in bluez.calls)
+        bluez.power(False)
+        bluez.power(True)  # BlueZ has ended the scan and says nothing
+        strap.advertises = True
+        sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_a_busy_adapter_is_waited_for_and_told_once(bluez, strap, caplog):
+    bluez.discovery_errors = [("org.bluez.Error.InProgress", "Operation already in progress")] * 4
+    async with sensor(address=MINE) as ble:
+        await hear(ble, bluez, strap)
+    assert warnings(caplog) == [
+        "look for sensors: the adapter is busy: does another program scan, or a second hrbridge run?"
+    ]
+
+
+async def test_a_crash_of_bluetoothd_is_known_at_once(bluez, strap):
+    """Not after seconds of silence: the bus tells who has left it."""
+    async with listening(bluez, strap, replace(FAST, lost_after_s=60.0, reconnect_after_s=60.0)) as ble:
+        await bluez.crash()
+        lost = await next_event(ble, SignalLost, within_s=1.0)
+        await bluez.start()
+        sample = await hear(ble, bluez, strap)
+    assert lost.why == "bluetoothd ended"
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_the_scan_begins_again_when_bluetoothd_comes_not_when_the_pause_is_over(bus, strap):
+    slow = replace(FAST, retry_first_s=60.0, radio_retry_max_s=60.0)
+    async with sensor(slow, address=MINE) as ble:
+        await told("bluetoothd does not answer: sudo systemctl start bluetooth")
+        async with FakeBluez(bus, strap) as bluez:
+            sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+
+
+class Fast:
+    """A clock for which every look is twenty seconds later."""
+
+    def __init__(self):
+        self.at_s = 0.0
+
+    def now_s(self):
+        self.at_s += 20.0
+        return self.at_s
+
+
+async def test_the_runners_own_command_resets_a_dead_adapter_and_not_too_often(bluez, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    reset = tmp_path / "reset"
+    bluez.power(False)
+    clock = Fast()
+    radio = Radio(clock, FAST, ("sh", "-c", f"echo once >>{reset}"))
+    keeping = asyncio.create_task(radio.keep())
+    with radio.listening(every=False):
+        await told("[sensor] recovery_command ended with 0")
+        first_s = clock.at_s
+        await told("[sensor] recovery_command ended with 0")
+        second_s = clock.at_s
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert reset.read_text() == "once\nonce\n"
+    assert first_s >= 60
+    assert second_s - first_s >= 300
+
+
+async def test_a_recovery_command_that_does_not_exist_is_told(bluez, tmp_path):
+    bluez.power(False)
+    radio = Radio(Fast(), FAST, ("/no/such/command",))
+    keeping = asyncio.create_task(radio.keep())
+    with radio.listening(every=False):
+        await told("[sensor] recovery_command: /no/such/command: No such file or directory")
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert "StartDiscovery" not in bluez.calls
