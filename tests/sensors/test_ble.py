@@ -184,6 +184,24 @@ async def test_a_second_sensor_that_is_not_there_does_not_disturb(bluez, strap, 
     assert len(warnings(caplog)) == 1
 
 
+async def test_a_second_sensor_that_is_not_there_does_not_keep_the_strap_waiting(bluez, strap):
+    async with sensor(replace(FAST, scan_s=30.0), address=MINE, fallback_address=OTHER) as ble:
+        sample = await hear(ble, bluez, strap)
+    assert sample.source == MINE
+
+
+async def test_a_second_sensor_that_is_not_there_is_not_looked_for_without_a_pause(bluez, strap):
+    async with sensor(
+        replace(FAST, retry_first_s=60.0, strap_retry_max_s=60.0), address=MINE, fallback_address=OTHER
+    ) as ble:
+        await told("not connected to a phone or watch? Still looking")
+        await bluez.until(lambda: bluez.calls.count("StopDiscovery") == bluez.calls.count("StartDiscovery"))
+        scans = bluez.calls.count("StartDiscovery")
+        await hear(ble, bluez, strap)
+        await bluez.notify(strap, *[BEAT] * 50)
+        assert bluez.calls.count("StartDiscovery") == scans
+
+
 async def test_a_second_sensor_without_heart_rate_is_left_out_and_the_run_goes_on(bluez, strap, watch):
     watch.services = {uuid(0x180F): []}
     bluez.straps.append(watch)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from hrbridge.events import SignalLost
 from hrbridge.sensors.radio import Radio
+from hrbridge.timeline import MonotonicClock
 
 
 async def test_a_radio_switched_off_is_waited_for_and_told_once(bluez, strap, caplog):
@@ -156,3 +157,20 @@ async def test_a_recovery_command_that_does_not_exist_is_told(bluez, tmp_path):
     keeping.cancel()
     await asyncio.wait({keeping})
     assert "StartDiscovery" not in bluez.calls
+
+
+async def test_who_listens_on_and_on_hears_again_after_the_radio_was_off_and_on(bluez, strap):
+    radio = Radio(MonotonicClock(), FAST)
+    keeping = asyncio.create_task(radio.keep())
+    with radio.listening(every=True) as ear:
+        async with asyncio.timeout(3.0):
+            await ear.get()
+            bluez.power(False)
+            bluez.power(True)  # BlueZ has ended the scan and says nothing
+            bluez.forget(strap)
+            while not ear.empty():
+                ear.get_nowait()
+            heard = await ear.get()
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert heard.device.address == MINE
