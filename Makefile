@@ -31,7 +31,7 @@ lint: $(VENV)/.installed-test
 	$(VENV)/bin/mypy --strict hrbridge
 
 # pytest ends with 5 when there is nothing to run.
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-test tools
 	@$(PYTEST) -s tests/benchmarks $(PYTEST_ARGS) || { [ $$? -eq 5 ] && echo "make bench: there is nothing to measure yet"; }
 
 proof: $(VENV)/.installed-test tools

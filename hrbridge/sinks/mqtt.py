@@ -1,10 +1,11 @@
 """The steps of a session as MQTT messages, and the runner's wishes coming back.
 
 ``take`` only fills slots and returns; one task, the supervisor, connects,
-publishes and listens, and comes back for ever after every loss. State and
-heart rate are slots in which the latest wins: nobody wants an old one. Cues
-wait in a queue of eight; the oldest and the expired are dropped, because a
-cue that comes late is worse than none.
+publishes and listens, and comes back for ever after every loss. State is a
+slot in which the latest wins: nobody wants an old one. Cues and readings wait
+in queues; the oldest and the expired are dropped, because a cue that comes
+late is worse than none. Readings that come at once go out one by one: each
+has beats of its own.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from hrbridge.sinks.summary import Tally
 log = logging.getLogger(__name__)
 
 MAX_CUES = 8
+# A strap sends one reading a second, some up to four, and each is worth five seconds.
+MAX_READINGS = 32
 MAX_ANSWERS = 8
 STATE_EVERY_S = 5.0
 PUBLISH_TIMEOUT_S = 2.0
@@ -111,7 +114,7 @@ class MqttSink:
         # What waits to be published.
         self._state: messages.State | None = None
         self._state_waits = False
-        self._heart_rate: messages.HeartRate | None = None
+        self._readings: deque[tuple[float, messages.HeartRate]] = deque(maxlen=MAX_READINGS)
         self._summary: messages.Summary | None = None
         self._cues: deque[tuple[float, messages.CueMessage]] = deque(maxlen=MAX_CUES)
         self._answers: deque[Outgoing] = deque(maxlen=MAX_ANSWERS)
@@ -152,14 +155,7 @@ class MqttSink:
         if isinstance(event, Sample):
             if event.battery_percent is not None:
                 self._battery_percent = event.battery_percent
-            self._heart_rate = messages.HeartRate(
-                sid=self._sid,
-                ts_ms=self._now_ms(),
-                heart_rate_bpm=event.heart_rate_bpm,
-                rr_s=event.rr_s,
-                contact=event.contact,
-                trust=step.estimate.trust,
-            )
+            self._take_reading(event, step.estimate.trust)
         elif isinstance(event, Speed):
             self._distance_m = event.distance_m if event.distance_m is not None else self._distance_m
         elif isinstance(event, Command):
@@ -170,6 +166,17 @@ class MqttSink:
         if step.phase is Phase.FINISHED:
             self._summary = self._summed()
         self._wake.set()
+
+    def _take_reading(self, sample: Sample, trust: Trust) -> None:
+        message = messages.HeartRate(
+            sid=self._sid,
+            ts_ms=self._now_ms(),
+            heart_rate_bpm=sample.heart_rate_bpm,
+            rr_s=sample.rr_s,
+            contact=sample.contact,
+            trust=trust,
+        )
+        self._readings.append((self._clock.now_s() + (messages.HEART_RATE.expiry_s or 0), message))
 
     def _take_cue(self, cue: Cue, step: Step) -> None:
         self._last_cue = messages.LastCue(seq=cue.seq, kind=cue.kind, reason=cue.reason, say=cue.say)
@@ -270,6 +277,8 @@ class MqttSink:
             now_s = self._clock.now_s()
             while self._cues and self._cues[0][0] < now_s:
                 self._cues.popleft()
+            while self._readings and self._readings[0][0] < now_s:
+                self._readings.popleft()
             if self._cues:
                 _, cue = self._cues.popleft()
                 yield _outgoing(messages.CUE, cue, max(1, round(cue.ttl_s)))
@@ -281,9 +290,9 @@ class MqttSink:
                 yield _outgoing(messages.STATE, self._state)
             elif self._answers:
                 yield self._answers.popleft()
-            elif self._heart_rate is not None:
-                heart_rate, self._heart_rate = self._heart_rate, None
-                yield _outgoing(messages.HEART_RATE, heart_rate)
+            elif self._readings:
+                _, reading = self._readings.popleft()
+                yield _outgoing(messages.HEART_RATE, reading)
             elif self._summary is not None:
                 summary, self._summary = self._summary, None
                 yield _outgoing(messages.SUMMARY, summary)

@@ -290,6 +290,25 @@ async def test_of_many_cues_only_the_newest_eight_wait() -> None:
     assert waiting == list(range(12, 20))
 
 
+async def test_two_readings_that_come_at_once_both_go_out(settings: Mqtt) -> None:
+    async with foreign(settings) as client, sink(settings) as bridge:
+        bridge.take(step(Sample(12.0, heart_rate_bpm=141, rr_s=(0.425,))))
+        bridge.take(step(Sample(12.0, heart_rate_bpm=142, rr_s=(0.422,))))
+        assert (await hear_json(client, "heart_rate"))["rr_s"] == [0.425]
+        assert (await hear_json(client, "heart_rate"))["rr_s"] == [0.422]
+
+
+async def test_a_reading_that_has_waited_longer_than_it_lives_is_dropped() -> None:
+    clock = HandClock()
+    bridge = MqttSink(Mqtt(), RUNNER, clock, asyncio.Queue(), sensor="")
+    bridge.begin("run-1", PLAN)
+    bridge.take(step(Sample(12.0, heart_rate_bpm=141)))
+    clock.at_s += 5.1
+    bridge.take(step(Sample(17.1, heart_rate_bpm=142)))
+    waiting = [json.loads(out.payload) for out in bridge._next() if out.topic is messages.HEART_RATE]
+    assert [reading["heart_rate_bpm"] for reading in waiting] == [142]
+
+
 async def test_a_cue_that_has_waited_longer_than_it_lives_is_dropped() -> None:
     clock = HandClock()
     bridge = MqttSink(Mqtt(), RUNNER, clock, asyncio.Queue(), sensor="")
