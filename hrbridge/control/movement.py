@@ -80,7 +80,10 @@ class Movement:
         if event.distance_m is not None and self._last_distance_m is not None:
             self.distance_m += max(0.0, event.distance_m - self._last_distance_m)
         elif event.distance_m is None and event.speed_m_s is not None and interval_s <= STALE_S:
-            self.distance_m += event.speed_m_s * interval_s
+            step_m = event.speed_m_s * interval_s
+            self.distance_m += step_m
+            if self._last_distance_m is not None:  # a counter that leaves out an event has counted these metres too
+                self._last_distance_m += step_m
 
     def _gait(self, event: Speed) -> bool | None:
         """True for running, False for walking; in between, what it was before."""

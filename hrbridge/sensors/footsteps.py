@@ -13,9 +13,9 @@ from hrbridge.sensors.gatt import TreadmillRecord, decode_rsc_measurement, decod
 FASTEST_M_S = 12.0  # the fastest sprinters, for some seconds
 STEEPEST_PERCENT = 45.0  # the steepest treadmills sold reach 40
 FASTEST_FEET_SPM = 250.0  # sprinters; runners stay below 220
-# Feet that step less often than 110 times a minute walk, and no walking step is 1.2 m long. Measured on nine public
+# Feet that step less often than 110 times a minute walk, and no walking step is 1.2 m long. Measured on eight public
 # recordings: with both feet counted at most 3 s of any run look like this (someone stops, and the speed lags behind);
-# with one foot counted 86 to 100 % of it, ten seconds in a row within half a minute.
+# with one foot counted 90 to 100 % of it, ten seconds in a row within half a minute.
 WALKING_FEET_SPM = 110.0
 LONGEST_WALKING_STEP_M = 1.2
 # Over three times the longest stretch that was seen by mistake.
@@ -104,7 +104,7 @@ class Odometer:
         self._counts = False
 
     def read(self, at_s: float, counted_m: float | None) -> float | None:
-        """Never falls. None until the counter has moved: some send the field and never fill it, and speed knows more."""
+        """Never falls. None until the counter has moved: some never fill the field they send, and speed knows more."""
         if counted_m is None:
             return None
         if self._counted_m is None:

@@ -8,11 +8,10 @@ says so, bits reserved for future use and bytes nobody declared are ignored.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from hrbridge.errors import MalformedPacket
 
@@ -202,7 +201,7 @@ def decode_treadmill_data(packet: bytes) -> TreadmillData:
     # Pace has one byte in the first edition and two in later ones; only the length of the packet can tell.
     paces = sum(field.name in _PACES for field in present)
     wide_pace = fields.left == sum(field.size for field in present) + paces
-    values: dict[str, float | None] = {}
+    values: dict[str, Any] = {}
     for field in present:
         if field.name in _PACES:
             fields.take(field.size + wide_pace)
@@ -210,24 +209,28 @@ def decode_treadmill_data(packet: bytes) -> TreadmillData:
         raw = fields.take(field.size, signed=field.signed)
         if raw is not None and raw != (1 << 8 * field.size - field.signed) - 1:
             values[field.name] = raw if field.divisor == 1 else raw / field.divisor
-    values |= {"more_data": bool(flags & 0x01), "truncated": fields.truncated}
-    return msgspec.convert(values, TreadmillData)
+    return TreadmillData(**values, more_data=bool(flags & 0x01), truncated=fields.truncated)
 
 
 class TreadmillRecord:
     """Joins a record that a treadmill spreads over several packets because it does not fit into one."""
 
     def __init__(self) -> None:
-        self._begun = TreadmillData()
+        self._begun: dict[str, Any] = {}
+        self._truncated = False
 
     def add(self, part: TreadmillData) -> TreadmillData | None:
         """The whole record with its last packet (``more_data`` false), else None."""
-        news = {name: value for name, value in asdict(part).items() if value is not None}
-        news["truncated"] = self._begun.truncated or part.truncated
-        self._begun = replace(self._begun, **news)
+        fields = {name: value for name, value in asdict(part).items() if value is not None}
+        del fields["more_data"], fields["truncated"]
+        if fields.keys() & self._begun.keys():  # no record holds a field twice: the end of the one before was lost
+            self._begun, self._truncated = {}, False
+        self._begun |= fields
+        self._truncated |= part.truncated
         if part.more_data:
             return None
-        record, self._begun = self._begun, TreadmillData()
+        record = TreadmillData(**self._begun, truncated=self._truncated)
+        self._begun, self._truncated = {}, False
         return record
 
 

@@ -157,6 +157,13 @@ def test_without_a_counter_speed_is_added_up() -> None:
     assert moved((61, {"speed_m_s": 2.5})).distance_m == pytest.approx(150)
 
 
+def test_metres_are_counted_once_though_the_counter_is_told_only_now_and_then() -> None:
+    movement = Movement()
+    for at_s in range(61):
+        movement.update(Speed(at_s, 2.5, distance_m=2.5 * at_s if at_s % 3 == 0 else None))
+    assert movement.distance_m == pytest.approx(150)
+
+
 def test_a_hole_in_the_speed_is_not_filled() -> None:
     movement = Movement()
     movement.update(Speed(0, 2.5))
