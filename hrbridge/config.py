@@ -163,6 +163,11 @@ class Sensor(Table, frozen=True):
     temperature_c: Annotated[float, Meta(ge=-20, le=45)] = 15.0
     file: str = ""
 
+    def __post_init__(self) -> None:
+        given = [each.upper() for each in (self.address, self.fallback_address, self.speed_address) if each]
+        if len(set(given)) < len(given):
+            raise ValueError("address, fallback_address and speed_address must be three devices")
+
 
 class Segment(Table, frozen=True, omit_defaults=True):
     """One stretch of a block: running, a surge, or walking, for a time, a distance or up to a mark on the course.

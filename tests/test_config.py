@@ -32,7 +32,11 @@ kind = "ble"
 address = "C0:FF:EE:00:00:01"
 name = "Polar H10"
 fallback_address = ""
+fallback_name = "Forerunner"
 speed_address = ""
+speed_name = "Treadmill"
+bond = true
+recovery_command = ["sudo", "systemctl", "restart", "bluetooth"]
 runner = "novice"
 seed = 1
 faults = ["dropout@300+20"]
@@ -309,6 +313,10 @@ def test_a_word_that_is_not_allowed_is_answered_with_those_that_are(file: Path, 
         (
             f"{RUNNER}[control]\nclock_after_s = 5",
             "[control]: doubt_after_s must not exceed clock_after_s",
+        ),
+        (
+            f'{RUNNER}[sensor]\naddress = "C0:FF:EE:00:00:01"\nspeed_address = "c0:ff:ee:00:00:01"',
+            "[sensor]: address, fallback_address and speed_address must be three devices",
         ),
         (f"{RUNNER}[plan]\ntotal_s = 600\nrepeats = 3", "[plan]: takes one of total_s, repeats and distance_m"),
         (f"{RUNNER}[plan]\nrpe_target = [6, 4]", "[plan]: rpe_target is [lower, upper]"),
