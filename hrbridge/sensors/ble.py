@@ -57,32 +57,21 @@ class BleSensor:
         self._floor = Floor(timings)
         self._radio = Radio(clock, timings, settings.recovery_command)
         self._tasks: list[asyncio.Task[None]] = []
-        others = (settings.fallback_address.upper(), settings.speed_address.upper())
-        wanted = [
-            Wanted(
-                role=Role.FIRST,
-                address=settings.address.upper(),
-                name=settings.name,
-                not_addresses=others,
-                bond=settings.bond,
-            )
-        ]
-        if settings.fallback_address or settings.fallback_name:
-            wanted.append(
-                Wanted(
-                    role=Role.SECOND,
-                    address=settings.fallback_address.upper(),
-                    name=settings.fallback_name,
-                    bond=settings.bond,
-                )
-            )
-        heart = {HEART_RATE_MEASUREMENT: read_heart_rate}
-        self._links = [Link(each, heart, self._radio, clock, timings, self._news) for each in wanted]
-        if settings.speed_address or settings.speed_name:
-            each = Wanted(role=Role.SPEED, address=settings.speed_address.upper(), name=settings.speed_name)
-            steps = {TREADMILL_DATA: Treadmill().read, RSC_MEASUREMENT: FootPod().read}
-            slower = replace(timings, lost_after_s=SPEED_LOST_AFTER_S, reconnect_after_s=SPEED_RECONNECT_AFTER_S)
-            self._links.append(Link(each, steps, self._radio, clock, slower, self._news))
+        second = Wanted(
+            role=Role.SECOND, address=settings.fallback_address, name=settings.fallback_name, bond=settings.bond
+        )
+        speed = Wanted(role=Role.SPEED, address=settings.speed_address, name=settings.speed_name)
+        named = tuple(wanted for wanted in (second, speed) if wanted.address or wanted.name)
+        first = Wanted(role=Role.FIRST, address=settings.address, name=settings.name, others=named, bond=settings.bond)
+        slower = replace(timings, lost_after_s=SPEED_LOST_AFTER_S, reconnect_after_s=SPEED_RECONNECT_AFTER_S)
+        self._links = []
+        for wanted in (first, *named):
+            if wanted is speed:
+                steps = {TREADMILL_DATA: Treadmill().read, RSC_MEASUREMENT: FootPod().read}
+                self._links.append(Link(wanted, steps, self._radio, clock, slower, self._news))
+            else:
+                heart = {HEART_RATE_MEASUREMENT: read_heart_rate}
+                self._links.append(Link(wanted, heart, self._radio, clock, timings, self._news))
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._radio.keep(), name="radio")]

@@ -85,15 +85,23 @@ class News(NamedTuple):
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which device: by address, or by the beginning of its name, else the only one in range that has ``service``.
 
-    ``not_addresses`` are wanted for something else.
+    What ``others`` name is not it.
     """
 
     role: Role
     service: str = HEART_RATE_SERVICE
     address: str = ""
     name: str = ""
-    not_addresses: tuple[str, ...] = ()
+    others: tuple[Wanted, ...] = ()
     bond: bool = False
+
+    def means(self, heard: Heard) -> bool:
+        """Whether this may be it, by what is heard of it."""
+        if self.address:
+            return heard.device.address.upper() == self.address.upper()
+        if self.name:  # not every strap advertises the service; one that is named is recognised without
+            return heard.name.casefold().startswith(self.name.casefold())
+        return self.service in heard.services and not any(other.means(heard) for other in self.others)
 
     def __str__(self) -> str:
         return self.address or self.name or "a heart-rate strap"
@@ -220,11 +228,7 @@ class Link:
         device, wanted = heard.device, self._wanted
         if self._mine:
             return device.name == self._mine.name and changes_address(device) and changes_address(self._mine)
-        if wanted.address or device.address.upper() in (*self._of_no_use, *wanted.not_addresses):
-            return False
-        if wanted.name:  # not every strap advertises the service; one that is named is recognised without
-            return heard.name.casefold().startswith(wanted.name.casefold())
-        return wanted.service in heard.services
+        return not wanted.address and device.address not in self._of_no_use and wanted.means(heard)
 
     def _not_heard(self) -> str:
         if self.role is Role.SPEED:
@@ -301,7 +305,7 @@ class Link:
                 "else correct [sensor] address or name (hrbridge scan lists the straps)"
             )
         if self._mine is None:
-            self._of_no_use.add(device.address.upper())
+            self._of_no_use.add(device.address)
         return Trouble(f"{called(device)} shows no {wanted.role}")
 
     def _warn_of_changing_address(self, device: BLEDevice) -> None:

@@ -167,9 +167,10 @@ async def beat(bluez, strap):
         await asyncio.sleep(0.05)
 
 
-async def test_an_unnamed_strap_is_not_confused_with_the_named_second_one(bluez, strap, watch):
+@pytest.mark.parametrize("settings", [{"fallback_address": OTHER}, {"fallback_name": "forerunner"}])
+async def test_an_unnamed_strap_is_not_confused_with_the_named_second_one(bluez, strap, watch, settings):
     bluez.straps.append(watch)
-    async with sensor(fallback_address=OTHER) as ble:
+    async with sensor(**settings) as ble:
         sample = await hear(ble, bluez, strap)
     assert sample.source == MINE
 
