@@ -51,11 +51,12 @@ async def events_until(ble, kind, within_s=3.0):
     return events
 
 
-async def hear(ble, bluez, strap, packet=BEAT):
+async def hear(ble, bluez, strap, packet=BEAT, within_s=3.0):
     """One heartbeat from the strap to the sensor."""
-    await bluez.subscribed(strap)
-    await bluez.notify(strap, packet)
-    return await next_event(ble, Sample)
+    async with asyncio.timeout(within_s):
+        await bluez.subscribed(strap)
+        await bluez.notify(strap, packet)
+        return await next_event(ble, Sample)
 
 
 def open_files():

@@ -166,7 +166,7 @@ class Radio:
                 self._bluetoothd_came,
                 jittered(failures, self._timings.retry_first_s, self._timings.radio_retry_max_s),
             )
-            failures += 1
+            failures = 0 if self._bluetoothd_came.is_set() else failures + 1  # it has its adapters a moment later
 
     async def _scan(self) -> None:
         """Listen until somebody wants something else, or for a while. Raises Trouble."""
@@ -310,13 +310,15 @@ def in_words(error: BaseException) -> str:
                 return "bluetoothd does not answer: sudo systemctl start bluetooth"
             if kind == "InProgress":
                 return "the adapter is busy: does another program scan, or a second hrbridge run?"
+            if kind in ("UnknownObject", "UnknownMethod"):
+                return "the adapter is not ready yet"
             if kind == "AccessDenied":
                 return NOT_ALLOWED
         case FileNotFoundError() | ConnectionRefusedError():
             return "no D-Bus: sudo systemctl start dbus"
         case TimeoutError():
             return "no answer"
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__  # BlueZ ends some with a new line
 
 
 _BOND_ERRORS = (

@@ -98,6 +98,19 @@ async def test_a_busy_adapter_is_waited_for_and_told_once(bluez, strap, caplog):
     ]
 
 
+async def test_a_bluetoothd_that_has_no_adapter_for_a_moment_after_it_came_is_asked_again_at_once(bluez, strap):
+    slow = replace(FAST, retry_first_s=0.2, radio_retry_max_s=60.0)
+    async with listening(bluez, strap, slow) as ble:
+        await bluez.crash()
+        for _ in range(3):
+            await told("bluetoothd does not answer: sudo systemctl start bluetooth", level=logging.DEBUG)
+        bluez.discovery_errors = [("org.freedesktop.DBus.Error.UnknownObject", "no such\nmethod\n")]
+        await bluez.start()
+        await told("look for sensors: the adapter is not ready yet")
+        sample = await hear(ble, bluez, strap, within_s=0.5)
+    assert sample.heart_rate_bpm == 120
+
+
 async def test_a_crash_of_bluetoothd_is_known_at_once(bluez, strap):
     """Not after seconds of silence: the bus tells who has left it."""
     async with listening(bluez, strap, replace(FAST, lost_after_s=60.0, reconnect_after_s=60.0)) as ble:
