@@ -100,7 +100,7 @@ REASONS: dict[CueKind, frozenset[Reason]] = {
     CueKind.RPE_PROMPT: frozenset({R.PLANNED}),
     CueKind.SIGNAL_LOST: frozenset({R.NO_SIGNAL}),
     CueKind.SIGNAL_BACK: frozenset({R.RECOVERED}),
-    CueKind.WARNING: frozenset({R.SAFETY, R.PLANNED}),
+    CueKind.WARNING: frozenset({R.SAFETY, R.NO_SIGNAL, R.PLANNED}),
     CueKind.RATIO: frozenset(
         {R.NOT_RECOVERED, R.WALK_CAP, R.HEART_RATE_CEILING, R.RPE_HIGH, R.RPE_LIMIT, R.TREND, R.RESTORED, R.PLANNED}
     ),

@@ -223,12 +223,13 @@ class Fixed:
         return (0.0, 0.0) if stretch is None else (stretch.cycle_run_s, stretch.cycle_walk_s)
 
     def learn_base(self, from_s: float, at_s: float) -> None:
-        self._base.learn(at_s, self._history.median_bpm(max(from_s, at_s - BASE_FROM_LAST_S)))
+        median_bpm = self._history.median_bpm(max(from_s, at_s - BASE_FROM_LAST_S))
+        self._base.learn(at_s, median_bpm, self._history.source)
 
     def begin(self, stretch: Stretch, at_s: float) -> None:
         self.walk = None
         if stretch.phase is Phase.WALK:
-            base_bpm, scale = self._base.at(at_s), session_scale(self._ratios)
+            base_bpm, scale = self._base.at(at_s, self._history.source), session_scale(self._ratios)
             self.walk = Recovery(at_s, self._history, base_bpm, self._ready_bpm, self._settings, scale)
 
     def during(self, now: Now) -> Iterator[Move]:
@@ -358,7 +359,7 @@ class Adaptive(Fixed):
             return
         if hr_bpm <= now.ceiling_bpm:
             self._above_since_s = None
-        elif self._above_since_s is None:
+        elif self._above_since_s is None or self._above_since_s < self._history.since_s:
             self._above_since_s = now.at_s
         above_s = 0.0 if self._above_since_s is None else now.at_s - self._above_since_s
         if now.remaining_s <= TOO_LATE_TO_CUT_S:
@@ -434,6 +435,8 @@ class Adaptive(Fixed):
         run = self._last_run
         if not self._last_run_cut or run is None or now.remaining_s <= TOLD_BEFORE_END_S or self._rpe_extra_s > 0:
             return False
+        if walk.across_sensors:  # one has cut the run short, another one would end the walk
+            return False
         share = self._run_s / run.cycle_run_s
         enough_s = max(CUT_WALK_AT_LEAST_S, share * self._begun_s) - CUT_NOTICE_S
         return (
@@ -460,7 +463,10 @@ class Adaptive(Fixed):
 
     def _test_walk(self, now: Now, walk: Recovery, hr_bpm: float) -> Iterator[Move]:
         """12 s before the end, and where that is not clear once more at 4 s: will this walk have done its work?"""
-        if not COUNTING_DOWN_S < now.remaining_s <= TEST_BEFORE_END_S or walk.reference_bpm is None:
+        if not COUNTING_DOWN_S < now.remaining_s <= TEST_BEFORE_END_S:
+            return
+        if walk.reference_bpm is None:
+            self._unclear = False
             return
         at_end_bpm = walk.ahead(now.at_s, hr_bpm, now.remaining_s).heart_rate_bpm
         to_spare_bpm = walk.margin_bpm(now.length_s, at_end_bpm, now.ceiling_bpm)
@@ -656,7 +662,8 @@ class Adaptive(Fixed):
         yield self._ratio(stretch, Reason.RESTORED)
 
     def _follow_trend(self, stretch: Stretch, now: Now, hr_bpm: float) -> Iterator[Move]:
-        """Medians of three walk-ends without overlap, against those of cycles 3 to 5."""
+        """Medians of three walk-ends without overlap, against those of cycles 3 to 5; all of one sensor."""
+        self._walk_ends = [end for end in self._walk_ends if end[0] >= self._history.since_s]
         self._walk_ends.append((now.at_s, hr_bpm))
         self._failed_in_row = self._failed_in_row + 1 if self._own_extension_s > 0 else 0
         if self._failed_in_row >= FAILURES_PER_RUNG and not self._changed_this_cycle:

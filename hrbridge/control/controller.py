@@ -106,7 +106,7 @@ class Controller:
             ready_bpm=self._ready_bpm,
         )
         self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
-        self._signal_lost_said = False
+        self._by_clock = False
         self._undo: tuple[float, Progress, Policy] | None = None
         self._heard_s = float("-inf")
         self._ticked = False
@@ -126,7 +126,9 @@ class Controller:
         match event:
             case Sample():
                 self._signal.hear(event, self._movement.cadence_spm)
-                self._speech.hear_battery(self._at_s, event.battery_percent)
+                if self._signal.source != self._history.source:
+                    self._history.turn_to(self._signal.source, self._at_s)
+                self._speech.hear_battery(event.battery_percent)
             case Speed():
                 if self._movement.update(event):
                     self._signal.changed_gait(self._movement.since_s)
@@ -351,7 +353,7 @@ class Controller:
             and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
             and not p.interrupted
             and not p.not_walked
-            and not self._signal_lost_said
+            and not self._by_clock
         )
         good = self._signal.trust is Trust.GOOD and hr_bpm is not None
         return Now(
@@ -380,20 +382,19 @@ class Controller:
             return
         if self._movement.gait_now and self._at_s - p.started_s >= NOT_WALKED_FROM_S and not self._free:
             p.not_walked = True
+        walk.keep_to_one_sensor()
         if hr_bpm is not None and self._signal.trust is Trust.GOOD:
             walk.update(self._at_s, hr_bpm, self._present_ceiling_bpm())
 
     def _tell_signal(self) -> None:
-        """Once when the clock takes over, once when heart rate is back and has been good for a while."""
+        """The clock takes over, or heart rate is back and has been good for a while."""
         if self._safety.forbids_running:
             return  # "check the strap" has been said already
-        if not self._signal_lost_said and self._signal.clock_drives(self._at_s):
-            self._signal_lost_said = True
-            what = "No heart rate" if self._signal.trust is Trust.NONE else "Check the strap"
-            self._cues.say_when_quiet(self._at_s, CueKind.SIGNAL_LOST, Reason.NO_SIGNAL, f"{what}. Using the clock.")
-        elif self._signal_lost_said and self._signal.good_for_s(self._at_s) >= SIGNAL_BACK_AFTER_S:
-            self._signal_lost_said = False
-            self._cues.say_when_quiet(self._at_s, CueKind.SIGNAL_BACK, Reason.RECOVERED, "Heart rate is back.")
+        if not self._by_clock:
+            self._by_clock = self._signal.clock_drives(self._at_s)
+        elif self._signal.good_for_s(self._at_s) >= SIGNAL_BACK_AFTER_S:
+            self._by_clock = False
+        self._speech.tell_guide(self._at_s, by_clock=self._by_clock)
 
     def _do_all(self, moves: Iterable[Move]) -> None:
         """Carry out what the policy wants; after a change of phase the rest is void."""
@@ -744,10 +745,15 @@ class Controller:
     def _collect_cues(self) -> tuple[Cue, ...]:
         p = self._progress
         next_change_s = p.ends_s if p.phase in ACTIVE else None
+        # Before the start too: what is said of the battery then can still be heeded.
+        listening = p.phase in ACTIVE or p.phase is Phase.WAITING
+        if listening:
+            self._speech.tell_battery(self._at_s)
         cues = self._cues.collect(
-            self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD, listening=p.phase in ACTIVE
+            self._at_s, next_change_s, trusted=self._signal.trust is Trust.GOOD, listening=listening
         )
-        self._speech.heard(p, cues)
+        if cues:
+            self._speech.heard(self._at_s, p, cues)
         return cues
 
     def _step(self, event: Event, cues: tuple[Cue, ...], refused: str | None) -> Step:

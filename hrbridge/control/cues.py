@@ -79,13 +79,13 @@ class Cues:
         is_advice = kind in ADVICE and (kind is not CueKind.WALK or reason is Reason.CUE_IGNORED)
         if is_advice and not self._advice_is_welcome(kind):
             return
-        self.forget(kind)
+        self.forget(kind, reason if kind is CueKind.WARNING else None)  # warnings are of different things
         self._waiting.append(Waiting(kind, reason, say, for_s, at_s + WAIT_AT_MOST_S))
         self._waiting.sort(key=lambda w: -PRIORITY.get(w.kind, 2))
 
-    def forget(self, kind: CueKind) -> None:
-        """Something better is to be said."""
-        self._waiting = [w for w in self._waiting if w.kind is not kind]
+    def forget(self, kind: CueKind, reason: Reason | None = None) -> None:
+        """Something better is to be said; with ``reason`` only than what waits for that one."""
+        self._waiting = [w for w in self._waiting if w.kind is not kind or reason not in (None, w.reason)]
 
     def collect(self, at_s: float, next_change_s: float | None, *, trusted: bool, listening: bool) -> tuple[Cue, ...]:
         """The cues of this step; called once per step. Advice does not wait for an untrusted signal."""

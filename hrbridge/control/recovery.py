@@ -77,12 +77,24 @@ def ready_line_bpm(runner: Runner, settings: Control) -> float:
 
 
 class HeartRateHistory:
-    """The medians of the last minute and a half: one per event with a heart rate, in order of time."""
+    """The medians of the last minute and a half: one per event with a heart rate, in order of time.
+
+    All of one sensor, ``source``, that is heard since ``since_s``.
+    """
 
     KEEP_S = 90.0
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, float]] = deque()
+        self.source: str | None = None
+        self.since_s = float("-inf")
+
+    def turn_to(self, source: str | None, at_s: float) -> None:
+        """The sensor that is heard now; what another one said before is forgotten."""
+        if self.source not in (None, source):
+            self._points.clear()
+            self.since_s = at_s
+        self.source = source
 
     def add(self, at_s: float, heart_rate_bpm: float) -> None:
         if self._points and self._points[-1][0] >= at_s:
@@ -131,22 +143,25 @@ class WalkingBase:
     """The heart rate of easy walking, learned in the warm-up; unknown when there was none.
 
     Drifts upward with the run, at most 3 bpm in 10 min, never above half of the reserve.
+    Holds for the sensor that it was learned from.
     """
 
     def __init__(self, runner: Runner) -> None:
         self._most_bpm = runner.resting_bpm + BASE_AT_MOST_HRR * runner.reserve_bpm
         self._learned_bpm: float | None = None
         self._learned_s = 0.0
+        self._source: str | None = None
 
-    def learn(self, at_s: float, heart_rate_bpm: float | None) -> None:
+    def learn(self, at_s: float, heart_rate_bpm: float | None, source: str | None = None) -> None:
         """The median of the last minute of walking in the warm-up."""
         if heart_rate_bpm is not None:
             self._learned_bpm = heart_rate_bpm
             self._learned_s = at_s
+            self._source = source
 
-    def at(self, at_s: float) -> float | None:
+    def at(self, at_s: float, source: str | None = None) -> float | None:
         """The base in bpm at ``at_s``."""
-        if self._learned_bpm is None:
+        if self._learned_bpm is None or source != self._source:
             return None
         return min(self._learned_bpm + DRIFT_BPM_PER_S * (at_s - self._learned_s), self._most_bpm)
 
@@ -177,8 +192,21 @@ class Recovery:
         self._peak_s = started_s
         self._peak_bpm = float("-inf")
         self._met_since_s: float | None = None
+        self._sensor_since_s = history.since_s
         for point_s in history.times_s(started_s + PEAK_FROM_S):
             self._raise_reference(point_s)
+
+    @property
+    def across_sensors(self) -> bool:
+        """True when the walk began on another sensor than the present one."""
+        return self._history.since_s > self.started_s
+
+    def keep_to_one_sensor(self) -> None:
+        """A drop measured across two sensors is none: on another one only the ready line and the ceiling are left."""
+        if self._sensor_since_s != self._history.since_s:
+            self._sensor_since_s = self._history.since_s
+            self.reference_bpm = self.drop_bpm = self._met_since_s = None
+            self.recovered = False
 
     def update(self, at_s: float, heart_rate_bpm: float, ceiling_bpm: float) -> None:
         """Take the median at ``at_s``; ``recovered`` is true once a test has held for 5 s."""
@@ -250,7 +278,7 @@ class Recovery:
 
     def _raise_reference(self, at_s: float) -> None:
         mean_bpm = self._history.mean_bpm(at_s)
-        if mean_bpm is None:
+        if mean_bpm is None or self.across_sensors:
             return
         if mean_bpm >= self._peak_bpm:
             self._peak_s, self._peak_bpm = max(at_s, self.started_s), mean_bpm

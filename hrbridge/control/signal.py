@@ -39,11 +39,19 @@ RR_DISAGREES_BY = 0.10
 CONTACT_OFF_AFTER_S = 3.0
 # Dry electrodes find the skin and lose it again.
 CONTACT_LOSSES, CONTACT_LOSSES_WITHIN_S = 3, 30.0
+# A second sensor is heard from 5 s of silence of the first on; sensors that have something to say do so every second.
+SILENT_AFTER_S = 3.0
 NEVER_S = float("-inf")
 
 
 class SignalMonitor:
-    """Follows ``Sample`` events; ``heart_rate_bpm`` is the median of the last 5 s, ``trust`` how far to believe it."""
+    """Follows ``Sample`` events; ``heart_rate_bpm`` is the median of the last 5 s, ``trust`` how far to believe it.
+
+    ``source`` is the sensor that is heard, ``strap`` the one of them that goes
+    first; both None where samples do not tell. Two sensors may differ by any
+    number of beats, so all windows begin anew with another source, and nothing
+    is believed before 5 s of it.
+    """
 
     def __init__(self, runner: Runner, settings: Control) -> None:
         self._highest_bpm = min(HIGHEST_BPM, runner.maximum_bpm + ABOVE_MAXIMUM_BPM)
@@ -53,18 +61,27 @@ class SignalMonitor:
         self.trust = Trust.NONE
         self.doubt = "no heart rate yet"
         self.too_high = False
+        self.source: str | None = None
+        self.strap: str | None = None
+        self._turned_s = NEVER_S
+        self._accepted_s = NEVER_S
+        self._changed_gait_s = NEVER_S
+        self._trust_since_s = 0.0
+        self._bad_since_s: float | None = None
+        self._listen_anew()
+
+    def _listen_anew(self) -> None:
+        """All that is known of one sensor: nothing yet."""
         self._window: deque[tuple[float, int]] = deque()
         self._intervals_s: deque[float] = deque(maxlen=15)
         self._spacing_s = 0.0
         self._last_sample_s: float | None = None
-        self._accepted_s = NEVER_S
         self._level_bpm = 0
         self._candidates: list[tuple[float, int]] = []
         self._too_high_since_s: float | None = None
         self._too_high_s = NEVER_S
         self._too_high_bpm = 0
         self._flat_since_s = 0.0
-        self._changed_gait_s = NEVER_S
         self._rr: deque[tuple[float, float]] = deque()
         self._rr_s = NEVER_S
         self._rr_disagrees = False
@@ -74,12 +91,14 @@ class SignalMonitor:
         self._matches: deque[tuple[float, bool]] = deque()
         self._lock_jump_s = NEVER_S
         self._locked = False
-        self._trust_since_s = 0.0
-        self._bad_since_s: float | None = None
 
     def hear(self, sample: Sample, cadence_spm: float | None) -> None:
         """Take one notification of the sensor."""
-        at_s = sample.at_s
+        at_s, source = sample.at_s, sample.source
+        if source is not None and source != self.source:
+            if self.source is not None and not has_reading(sample):
+                return  # its contact and its beats would be taken for those of the sensor that is heard
+            self._turn_to(source, at_s)
         interval_s = 1.0
         if self._last_sample_s is not None and at_s > self._last_sample_s:
             interval_s = at_s - self._last_sample_s
@@ -90,7 +109,7 @@ class SignalMonitor:
         self._hear_contact(sample)
         self._hear_rr(sample)
         bpm = sample.heart_rate_bpm
-        if bpm is None or bpm in MISSING_BPM or bpm <= LOWEST_BPM:
+        if bpm is None or bpm in MISSING_BPM or bpm <= LOWEST_BPM:  # as has_reading, which costs a call
             return
         step_bpm = MAX_STEP_BPM_S * max(interval_s, 1.0)
         if bpm > self._highest_bpm:
@@ -154,6 +173,15 @@ class SignalMonitor:
     def _at_least(self, limit_s: float) -> float:
         """Some watches record every 4 to 6 s: a limit is at least three of their intervals."""
         return max(limit_s, 3 * self._spacing_s)
+
+    def _turn_to(self, source: str, at_s: float) -> None:
+        """Another sensor is heard. The second one only speaks when the first is silent: who interrupts is the first."""
+        if self.source is None or at_s - self._accepted_s < SILENT_AFTER_S:
+            self.strap = source
+        if self.source is not None:
+            self._turned_s = at_s
+            self._listen_anew()
+        self.source = source
 
     def _accept(self, at_s: float, bpm: int) -> None:
         if not self._window or bpm != self._level_bpm:
@@ -236,6 +264,8 @@ class SignalMonitor:
                 return "frozen"
         if self._locked:
             return "cadence"
+        if self._accepted_s - self._turned_s < NEW_LEVEL_AFTER_S:
+            return "another sensor"
         return "RR intervals disagree" if self._rr_disagrees else ""
 
     def _compare_rr(self, at_s: float) -> bool:
@@ -247,6 +277,12 @@ class SignalMonitor:
         from_rr_bpm = 60 / _median([rr_s for _, rr_s in self._rr])
         bpm = _median([b for s, b in self._recent if s >= at_s - RR_WINDOW_S] or [self._level_bpm])
         return abs(from_rr_bpm - bpm) > RR_DISAGREES_BY * bpm
+
+
+def has_reading(sample: Sample) -> bool:
+    """Whether there is a heart rate in it, believable or not."""
+    bpm = sample.heart_rate_bpm
+    return bpm is not None and bpm not in MISSING_BPM and bpm > LOWEST_BPM
 
 
 def _median(values: Iterable[float]) -> float:

@@ -17,7 +17,7 @@ from hrbridge.control.movement import STALE_S, Movement
 from hrbridge.control.plan import Stretch, goal, is_free
 from hrbridge.control.progress import MAIN, NO_ADAPTATION_BEFORE_S, RUNNING, Progress
 from hrbridge.control.safety import Safety
-from hrbridge.control.signal import SignalMonitor
+from hrbridge.control.signal import NEVER_S, SignalMonitor
 from hrbridge.control.walk_pace import WalkPace
 from hrbridge.decisions import Cue, CueKind, Phase, Reason, Trust
 
@@ -36,7 +36,18 @@ TIP_FROM_WALK_S = 60.0
 BUDGET_WITHIN_S = 30.0
 IGNORED_AFTER_S = 20.0
 IGNORED_IN_ROW_AT_MOST = 2
-LOW_BATTERY_PERCENT = 20
+# Low: time for a new cell before one of the next runs. Nearly empty: it may not last to the end of this one.
+LOW_BATTERY_PERCENT, EMPTY_BATTERY_PERCENT = 20, 10
+# The sensors hand over after 5 s of silence and give back after 10 s without: a loose strap could be told of eight
+# times in a minute. Once in each direction is what a short cycle can bear.
+GUIDE_AGAIN_AFTER_S = 60.0
+# Who guides besides the strap, and what tells of it.
+SECOND, CLOCK = "second sensor", "clock"
+GUIDE_CUES = (
+    (CueKind.SIGNAL_LOST, Reason.NO_SIGNAL),
+    (CueKind.WARNING, Reason.NO_SIGNAL),
+    (CueKind.SIGNAL_BACK, Reason.RECOVERED),
+)
 # The warm-up is not nagged about: only a heart rate this far above the ceiling, for this long, after two minutes.
 WARMUP_ALLOWANCE_BPM = 15.0
 WARMUP_ABOVE_FOR_S = 10.0
@@ -73,7 +84,11 @@ class Speech:
         aim = goal(plan)
         self._budget = Budget(aim) if aim is not None else None
         self._ignored_in_row = 0
-        self._battery_said = False
+        self._battery_percent = 100
+        self._battery_told = 0
+        self._guide: str | None = None
+        self._guide_told: str | None = None
+        self._guide_told_s = {CueKind.WARNING: NEVER_S, CueKind.SIGNAL_BACK: NEVER_S}
         self._distance_missed_said = False
 
     # -- changes and their countdowns --
@@ -208,12 +223,43 @@ class Speech:
 
     # -- what sensors lack --
 
-    def hear_battery(self, at_s: float, percent: int | None) -> None:
-        """Said once."""
-        if percent is not None and percent <= LOW_BATTERY_PERCENT and not self._battery_said:
-            self._battery_said = True
-            say = f"Strap battery {percent} percent."
+    def hear_battery(self, percent: int | None) -> None:
+        """What the strap says of it now and then."""
+        if percent is not None:
+            self._battery_percent = percent
+
+    def tell_battery(self, at_s: float) -> None:
+        """Once when it is low, and once more when it is nearly empty."""
+        if _warnings(self._battery_percent) > self._battery_told:
+            say = f"Strap battery {self._battery_percent} percent."
             self._cues.say_when_quiet(at_s, CueKind.BATTERY, Reason.BATTERY, say)
+
+    def tell_guide(self, at_s: float, *, by_clock: bool) -> None:
+        """Which sensor is heard, or that the clock leads; what is no longer so is not said."""
+        source, strap = self._signal.source, self._signal.strap
+        guide = CLOCK if by_clock else strap if source == strap else SECOND
+        if guide != self._guide:
+            self._guide = guide
+            for kind, reason in GUIDE_CUES:
+                self._cues.forget(kind, reason)
+        if self._guide_told is None:
+            self._guide_told = strap  # until something else is said, everybody counts on it
+        told = self._guide_told
+        if guide == told:
+            return
+        kind, reason = CueKind.SIGNAL_BACK, Reason.RECOVERED
+        if guide == CLOCK:
+            kind, reason = CueKind.SIGNAL_LOST, Reason.NO_SIGNAL
+            say = f"{'No heart rate' if self._signal.trust is Trust.NONE else 'Check the strap'}. Using the clock."
+        elif told == CLOCK:
+            say = "Heart rate is back." if guide == strap else "Heart rate is back. Using the second sensor."
+        elif guide == strap:
+            say = "Back on the strap."
+        else:
+            # Heart rate goes on: not "signal lost", which a headset may show for as long as nothing is back.
+            kind, reason, say = CueKind.WARNING, Reason.NO_SIGNAL, "Strap silent. Using the second sensor."
+        if CLOCK in (guide, told) or at_s - self._guide_told_s[kind] >= GUIDE_AGAIN_AFTER_S:
+            self._cues.say_when_quiet(at_s, kind, reason, say)
 
     def miss_distance(self, at_s: float, p: Progress) -> None:
         """Said once, when a distance is wanted and no sensor gives one."""
@@ -242,12 +288,22 @@ class Speech:
         longer = p.stretch is not None and (p.ends_s is None or p.ends_s - p.started_s >= p.stretch.planned_s + 1)
         return p.heart_first or self._safety.forbids_running or (longer and not self._free)
 
-    def heard(self, p: Progress, cues: tuple[Cue, ...]) -> None:
-        """The budget has been told; who runs on because of it does not ignore the walk."""
+    def heard(self, at_s: float, p: Progress, cues: tuple[Cue, ...]) -> None:
+        """What has been told; who runs on because of the budget does not ignore the walk."""
         for cue in cues:
             if cue.kind is CueKind.BUDGET and cue.for_s is not None and self._budget is not None:
                 self._budget.told(cue.for_s, p.walks)
                 p.repeated |= cue.for_s == 0
+            elif cue.kind is CueKind.BATTERY:
+                self._battery_told = _warnings(self._battery_percent)
+            elif (cue.kind, cue.reason) in GUIDE_CUES:
+                self._guide_told = self._guide
+                self._guide_told_s[cue.kind] = at_s
+
+
+def _warnings(battery_percent: int) -> int:
+    """How often a battery that has come down so far is spoken of in all."""
+    return (battery_percent <= LOW_BATTERY_PERCENT) + (battery_percent < EMPTY_BATTERY_PERCENT)
 
 
 def _told(p: Progress, told_end_s: float | None) -> bool:

@@ -61,6 +61,7 @@ PLAN_TIME = "Its time in the plan had come"
 UNTRUSTED = "Without a trusted heart rate the clock alone leads."
 TRUSTED = "A trusted heart rate would have had its say."
 NOTICE = "A change is announced once it is sure to come"
+NOT_JUDGED = "a pause came in between, or another sensor, or the start of the walk is not known"
 
 # Every pair of decisions.REASONS: the rule in words, and the number to move, or in words what would have changed it.
 RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
@@ -161,12 +162,16 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "A good signal before that would have kept it silent.",
     ),
     (K.SIGNAL_BACK, R.RECOVERED): (
-        f"Heart rate had been good again for {controller.SIGNAL_BACK_AFTER_S:g} s.",
+        f"Heart rate had been good again for {controller.SIGNAL_BACK_AFTER_S:g} s, or came from the strap again.",
         "A shorter stretch of good signal would have kept it silent.",
     ),
     (K.WARNING, R.SAFETY): (
         "Heart rate was higher, or fell less, than the strap or the maximum of this runner allows for.",
         Change.LESS,
+    ),
+    (K.WARNING, R.NO_SIGNAL): (
+        "The strap gave no heart rate any more, and another sensor did.",
+        "A heart rate from the strap would have kept it silent.",
     ),
     (K.WARNING, R.PLANNED): (
         "The distance sensor was silent, so the pace of the plan stands in for it.",
@@ -223,7 +228,8 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "A larger max_total_s or max_without_heart_rate_s in the plan, or a good signal.",
     ),
     (K.BATTERY, R.BATTERY): (
-        f"Said once when the strap reports {speech.LOW_BATTERY_PERCENT} percent or less.",
+        f"Said once when the strap reports {speech.LOW_BATTERY_PERCENT} percent or less, and once more below "
+        f"{speech.EMPTY_BATTERY_PERCENT}.",
         "A fuller battery would have kept it silent.",
     ),
     (K.PAUSE, R.COMMAND): COMMANDED,
@@ -311,6 +317,8 @@ class Decision:
         history, before = recovery.HeartRateHistory(), self.steps[max(self.number - 1, 0)]
         first = bisect_left(self.steps, self.said.at_s - history.KEEP_S, key=_at_s)
         for step in self.steps[first : self.number + 1]:
+            if isinstance(step.event, Sample) and signal.has_reading(step.event):
+                history.turn_to(step.event.source or history.source, step.at_s)
             if step.estimate.heart_rate_bpm is not None and step.estimate.trust is Trust.GOOD:
                 history.add(step.at_s, step.estimate.heart_rate_bpm)
         hr_bpm = history.at(self.said.at_s)
@@ -538,7 +546,7 @@ def _undecided(steps: Sequence[Step], settings: Control) -> str:
         return ""
     if step.phase_elapsed_s < recovery.NO_JUDGEMENT_BEFORE_S:
         return f"a walk is judged from {recovery.NO_JUDGEMENT_BEFORE_S:g} s on"
-    return "a pause came in between, or the start of the walk is not known" if e.recovered is None else ""
+    return NOT_JUDGED if e.recovered is None else ""
 
 
 def _is_short(walk: Step) -> bool:

@@ -59,6 +59,7 @@ class PaperRun:
         self.controller = Controller(plan, self.runner, settings or Control(tips=False, rpe_prompts=False))
         self.heart = heart
         self.running: bool | None = None
+        self.source: str | None = None
         self.now_s = 0
         self.steps: list[Step] = []
         self.tell(Command(0.0, Action.START))
@@ -77,7 +78,7 @@ class PaperRun:
             bpm = self.heart(last.phase, at_s - last.at_s + last.phase_elapsed_s)
             if bpm is not None:
                 # Not a flat line: a real heart moves, and a frozen value is a fault.
-                self.tell(Sample(at_s, round(bpm) + self.now_s % 2))
+                self.tell(Sample(at_s, round(bpm) + self.now_s % 2, source=self.source))
             if self.running is not None:
                 self.tell(Speed(at_s, 2.6 if self.running else 1.4))
             self.tell(Tick(at_s))

@@ -269,12 +269,81 @@ def test_what_the_sensor_says_of_its_link_is_kept_in_the_step() -> None:
     assert run.tell(SignalLost(150.5, "strap out of range")).event.why == "strap out of range"
 
 
+def test_a_strap_that_dies_in_a_walk_leaves_it_its_length_and_its_countdown() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), stubborn()).until(Phase.WALK).go(20)
+    run.heart = lambda *_: None
+    run.tell(SignalLost(run.now_s + 5.0, "silent"))
+    run.until(Phase.RUN)
+    assert run.lengths_s(Phase.WALK) == [60]
+    assert run.said(CueKind.COUNTDOWN)[-1][1].say == "Run in three, two, one."
+
+
+def test_a_strap_that_is_away_for_ten_minutes_costs_no_second_of_the_plan() -> None:
+    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).until(Phase.RUN).go(100)
+    run.heart = lambda *_: None
+    for _ in range(600):
+        run.tell(SignalLost(run.now_s + 0.5, "silent"))  # whatever the sensors make of it
+        run.go(1)
+    assert run.lengths_s(Phase.RUN) == [240, 240]
+    assert run.lengths_s(Phase.WALK) == [60, 60]
+    assert len(run.said(CueKind.SIGNAL_LOST)) == 1
+
+
+# -- the battery --
+
+
+def battery(run: PaperRun, *percents: int, every_s: int = 60) -> list[str]:
+    """What is said of these readings of the strap's battery, one after the other."""
+    for percent in percents:
+        run.tell(Sample(float(run.now_s), 100, battery_percent=percent))
+        run.go(every_s)
+    return [cue.say for _, cue in run.said(CueKind.BATTERY)]
+
+
+def not_started() -> PaperRun:
+    run = PaperRun(easy(), recovering())
+    run.controller = Controller(easy(), run.runner, Control(start_after_s=0))
+    run.steps = [run.controller.step(Tick(0.0))]
+    return run
+
+
 def test_a_low_battery_is_said_once() -> None:
+    assert battery(PaperRun(easy(), recovering()), 12, 12, 11, 12) == ["Strap battery 12 percent."]
+
+
+@pytest.mark.parametrize(("percent", "said"), [(21, []), (20, ["Strap battery 20 percent."])])
+def test_a_battery_is_low_at_twenty_percent(percent: int, said: list[str]) -> None:
+    assert battery(PaperRun(easy(), recovering()), percent) == said
+
+
+@pytest.mark.parametrize(("percent", "times"), [(10, 1), (9, 2)])
+def test_a_battery_below_ten_percent_is_said_once_more(percent: int, times: int) -> None:
+    assert len(battery(PaperRun(easy(), recovering()), 20, percent, percent)) == times
+
+
+def test_a_battery_that_is_nearly_empty_from_the_start_is_said_once() -> None:
+    assert battery(PaperRun(easy(), recovering()), 8, 7, 1) == ["Strap battery 8 percent."]
+
+
+def test_a_low_battery_is_told_before_the_runner_leaves() -> None:
+    run = not_started()
+    assert battery(run, 15) == ["Strap battery 15 percent."]
+    assert run.steps[-1].phase is Phase.WAITING
+
+
+def test_what_was_said_of_the_battery_before_the_start_is_not_said_again_after_it() -> None:
+    run = not_started()
+    battery(run, 15)
+    run.command(Action.START)
+    assert battery(run, 15, 14) == ["Strap battery 15 percent."]
+
+
+def test_a_battery_that_is_read_in_a_pause_is_told_of_after_it() -> None:
     run = PaperRun(easy(), recovering()).go(30)
-    for at_s in (30.2, 30.4):
-        run.tell(Sample(at_s, 100, battery_percent=12))
-    run.go(30)
-    assert [c.say for _, c in run.said(CueKind.BATTERY)] == ["Strap battery 12 percent."]
+    run.command(Action.PAUSE)
+    paused = battery(run, 15)
+    run.command(Action.RESUME)
+    assert (paused, battery(run, 15)) == ([], ["Strap battery 15 percent."])
 
 
 # -- what speed says --

@@ -143,6 +143,22 @@ def test_of_a_kind_that_waits_the_newest_counts() -> None:
     assert [cue.say for cue in voice.step()] == ["Run two minutes."]
 
 
+def test_warnings_of_different_things_do_not_replace_one_another() -> None:
+    voice = Voice()
+    for reason in (Reason.PLANNED, Reason.NO_SIGNAL, Reason.NO_SIGNAL):
+        voice.cues.say_when_quiet(0, CueKind.WARNING, reason, "...")
+    assert [kind for _, kind in voice.go(12).heard] == [CueKind.WARNING] * 2
+
+
+def test_what_waits_can_be_forgotten_by_its_reason() -> None:
+    voice = Voice()
+    for reason in (Reason.PLANNED, Reason.NO_SIGNAL):
+        voice.cues.say_when_quiet(0, CueKind.WARNING, reason, "...")
+    voice.cues.forget(CueKind.WARNING, Reason.NO_SIGNAL)
+    assert [cue.reason for cue in voice.step()] == [Reason.PLANNED]
+    assert voice.go(8).step() == ()
+
+
 def test_what_has_waited_half_a_minute_is_not_said_any_more() -> None:
     voice = Voice().wish(CueKind.TIP)
     voice.next_change_s = 0

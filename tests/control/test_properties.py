@@ -53,12 +53,13 @@ def stretches(draw: st.DrawFn) -> tuple[Event, ...]:
         slope = draw(st.sampled_from([-1.5, -0.4, 0.0, 0.4, 1.5]))
         strap = draw(st.sampled_from(["good", "good", "good", "silent", "zero", "spikes", "off", "lost"]))
         gait = draw(st.sampled_from([None, None, 1.4, 2.6]))
+        source, by_bpm = draw(st.sampled_from([("strap", 0), ("strap", 0), ("watch", 15), ("watch", -15)]))
         for _ in range(draw(st.integers(1, 90))):
             at_s += 1
             bpm = min(215, max(40, bpm + slope))
             jitter = round(at_s) % 2
             if strap == "good":
-                events.append(Sample(at_s, round(bpm) + jitter))
+                events.append(Sample(at_s, round(bpm) + by_bpm + jitter, source=source))
             elif strap == "zero":
                 events.append(Sample(at_s, 0))
             elif strap == "spikes":
@@ -90,6 +91,7 @@ def disorder(draw: st.DrawFn) -> tuple[Event, ...]:
             st.lists(st.floats(0, 64, allow_nan=False), max_size=3).map(tuple),
             st.sampled_from([None, True, False]),
             battery_percent=st.one_of(st.none(), st.integers(0, 255)),
+            source=st.sampled_from([None, "strap", "watch"]),
         ),
         st.builds(Speed, times, numbers, st.one_of(st.none(), st.floats(0, 300, allow_nan=False)), numbers),
         st.builds(Tick, times),

@@ -307,3 +307,99 @@ def test_the_clock_takes_over_after_three_intervals_of_a_slow_watch() -> None:
 def test_how_long_it_has_been_good_begins_anew_after_a_doubt() -> None:
     strap = Strap().wear(20, alive).wear(5, alive, contact=False).wear(8, alive, contact=True)
     assert strap.monitor.good_for_s(strap.now_s) == 7
+
+
+# -- another sensor --
+
+
+def test_the_first_sensor_is_believed_at_once() -> None:
+    assert Strap().wear(1, alive, source="strap").trust is Trust.GOOD
+
+
+@pytest.mark.parametrize(("seconds", "doubt"), [(5, "another sensor"), (6, "")])
+def test_another_sensor_is_believed_after_five_seconds_of_its_own(seconds: int, doubt: str) -> None:
+    strap = Strap().wear(20, alive, source="strap").silence(5)
+    assert strap.wear(seconds, alive, source="watch").monitor.doubt == doubt
+
+
+def test_back_on_the_first_one_it_is_another_sensor_again() -> None:
+    strap = Strap().wear(20, alive, source="strap").wear(20, alive, source="watch")
+    assert strap.wear(3, alive, source="strap").monitor.doubt == "another sensor"
+
+
+@pytest.mark.parametrize("by_bpm", [-15, 15])
+def test_no_median_is_made_of_two_sensors(by_bpm: int) -> None:
+    strap = Strap().wear(20, lambda _: 140, source="strap").wear(1, lambda _: 140 + by_bpm, source="watch")
+    assert strap.monitor.heart_rate_bpm == 140 + by_bpm
+
+
+def test_a_wild_first_value_of_another_sensor_is_not_believed() -> None:
+    strap = Strap().wear(20, alive, source="strap").wear(1, lambda _: 188, source="watch")
+    strap.trusts.clear()
+    strap.wear(6, alive, source="watch")
+    assert (set(strap.trusts[:-1]), strap.trust) == ({Trust.DOUBTFUL}, Trust.GOOD)
+    assert strap.monitor.heart_rate_bpm < 145
+
+
+@pytest.mark.parametrize("bpm", [None, 0, 255, 35])
+def test_another_sensor_without_a_heart_rate_is_not_heard(bpm: int | None) -> None:
+    strap = Strap().wear(20, alive, source="strap")
+    strap.wear(5, lambda _: bpm, source="watch", contact=False, rr_s=(0.9,) * 3)
+    assert strap.wear(1, alive, source="strap").trust is Trust.GOOD
+    assert strap.monitor.source == "strap"
+
+
+TROUBLES = {
+    "no contact": ({"contact": False}, alive, 5),
+    "frozen": ({}, lambda _: 140, 65),
+    "frozen beats": ({"rr_s": (0.43,)}, alive, 30),
+    "RR intervals disagree": ({"rr_s": (0.33,)}, alive, 20),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_was_wrong_with_one_sensor_is_not_held_against_the_other(trouble: str) -> None:
+    keys, bpm, seconds = TROUBLES[trouble]
+    strap = Strap().wear(seconds, bpm, source="strap", **keys)
+    # As flat as a watch can be, without contact or beats to tell of.
+    strap.wear(25, lambda _: 140, source="watch")
+    assert strap.trust is Trust.GOOD
+
+
+def test_seconds_that_are_too_high_are_counted_for_each_sensor() -> None:
+    strap = Strap().wear(20, alive, source="strap")
+    for source in ("strap", "watch"):
+        strap.wear(10, lambda at_s: 205 + round(at_s) % 2, source=source)
+    assert strap.monitor.too_high is False
+
+
+def test_contact_lost_and_found_is_counted_for_each_sensor() -> None:
+    strap = Strap()
+    for source in ("strap", "strap", "watch"):
+        strap.wear(2, alive, contact=False, source=source).wear(3, alive, contact=True, source=source)
+    assert strap.wear(1, alive, contact=True, source="watch").trust is Trust.GOOD
+
+
+def test_a_second_sensor_that_reads_as_fast_as_the_steps_has_not_jumped_there() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165, source="strap")
+    strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165, source="watch")
+    assert strap.trust is Trust.GOOD
+
+
+def test_a_lock_of_one_sensor_is_none_of_the_other() -> None:
+    strap = Strap().wear(30, alive, cadence_spm=165, source="strap")
+    strap.wear(45, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165, source="strap")
+    assert strap.wear(6, lambda at_s: 165 + round(at_s) % 2, cadence_spm=165, source="watch").trust is Trust.GOOD
+
+
+def test_a_slow_watch_does_not_make_the_strap_slow() -> None:
+    strap = Strap(every_s=6).wear(120, lambda at_s: 140 + round(at_s / 6) % 3, source="watch")
+    strap.every_s = 1.0
+    assert strap.wear(7, alive, source="strap").silence(10).trust is Trust.NONE
+
+
+@pytest.mark.parametrize(("silent_s", "strap"), [(5, "first"), (0, "second")])
+def test_who_speaks_while_the_other_is_not_silent_is_the_strap(silent_s: float, strap: str) -> None:
+    """The second sensor is only heard when the first is silent."""
+    worn = Strap().wear(20, alive, source="first").silence(silent_s).wear(1, alive, source="second")
+    assert worn.monitor.strap == strap

@@ -388,6 +388,27 @@ def test_a_pause_is_told() -> None:
     assert silence(run.go(5), 304) == "the session is paused."
 
 
+def two_sensors(beats: Callable[[Phase, float], float], turned_s: int, by_bpm: float) -> PaperRun:
+    """A second sensor from then on, which reads so much more."""
+    run = PaperRun(four_one(), beats, settings=QUIET, runner=RUNNER)
+    run.source = "strap"
+    run.go(turned_s)
+    run.source, run.heart = "watch", lambda phase, s: beats(phase, s) + by_bpm
+    return run
+
+
+def test_a_walk_on_two_sensors_is_told() -> None:
+    run = two_sensors(stubborn(run_bpm=140), 380, -5).go(25)
+    said = "heart rate decides nothing here: a pause came in between, or another sensor, or the start of the walk is "
+    assert silence(run, 405).startswith(said)
+
+
+def test_a_forecast_that_is_told_is_of_one_sensor() -> None:
+    run = two_sensors(lambda *_: 138, 200, 15).go(30)
+    ((at_s, _),) = run.said(CueKind.WALK)
+    assert re.search(r"forecast ([\d.]+) in 15 s", line(why(run, four_one(), at_s), "Numbers"))[1] == "153"
+
+
 def test_a_walk_that_was_interrupted_is_told() -> None:
     run = PaperRun(four_one(), stubborn(), settings=QUIET, runner=RUNNER).go(380)
     run.command(Action.PAUSE)
