@@ -85,6 +85,8 @@ class BleSensor:
         await asyncio.wait(self._tasks, timeout=self._timings.leave_s)
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        """The events of one session; it is told of the battery anew."""
+        self._floor.battery_told = False
         return self
 
     async def __anext__(self) -> Event:
@@ -121,6 +123,8 @@ class Floor:
         self._first_heard_s: float | None = None
         self._first_since_s = 0.0  # without a break as long as makes a signal lost
         self._opened_s: float | None = None
+        self._battery_percent: int | None = None  # of the first
+        self.battery_told = False
 
     def take(self, role: Role, event: Event) -> list[Event]:
         """What of it is passed on."""
@@ -139,6 +143,8 @@ class Floor:
     def _take_sample(self, role: Role, sample: Sample) -> list[Event]:
         if role is Role.FIRST:
             self._hear_first(sample)
+            if sample.battery_percent is not None:
+                self._battery_percent, self.battery_told = sample.battery_percent, False
             if self._speaker is Role.SECOND and not self._first_is_steady(sample.at_s):
                 return []
         elif self._speaker is not Role.SECOND and not (sample.heart_rate_bpm and self._first_is_silent(sample.at_s)):
@@ -146,8 +152,11 @@ class Floor:
         if role is not self._speaker and self._speaker is not None:
             log.info("heart rate is taken from the %s sensor now", "second" if role is Role.SECOND else "first")
         self._speaker = role
-        if role is Role.SECOND:
-            sample = replace(sample, battery_percent=None)  # what is said of the battery is said of the strap
+        percent = None  # what is said of the battery is said of the strap
+        if role is Role.FIRST and not self.battery_told:
+            percent, self.battery_told = self._battery_percent, True
+        if percent != sample.battery_percent:
+            sample = replace(sample, battery_percent=percent)
         if not self._lost:
             return [sample]
         self._lost = False

@@ -131,6 +131,7 @@ class Link:
         self._timings = timings
         self._news = news
         self._mine: BLEDevice | None = None  # once heard it is never exchanged for another in the same run
+        self._source = ""  # its first address: one that changes makes no other sensor of it
         self._of_no_use: set[str] = set()  # addresses that announce the service and do not have it
         self._adopts = True  # a device left connected by a process that was killed is taken over
         self._alive = False
@@ -276,6 +277,7 @@ class Link:
                 f"subscribe to {called(device)}", client.start_notify(chars[uuid], arrived), timings.subscribe_s
             )
             self._mine = device
+            self._source = self._source or device.address
             self._warn_of_changing_address(device)
             first = asyncio.Event()
             battery = asyncio.create_task(self._watch_battery(client, first), name="battery")
@@ -341,7 +343,7 @@ class Link:
                 return packet
             at_s, data = packet
             try:
-                event = read(at_s, data, device.address)
+                event = read(at_s, data, self._source)
             except MalformedPacket as error:
                 log.debug("%s", error)
                 malformed += 1

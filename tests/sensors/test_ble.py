@@ -135,6 +135,28 @@ def test_the_battery_of_the_second_sensor_is_not_taken_for_the_straps():
     assert sample.battery_percent is None
 
 
+def test_a_battery_read_while_nobody_listens_is_told_with_the_next_beat_that_is():
+    talk = Talk()
+    talk.seconds(10, first=140, second=150)
+    talk.lose(Role.FIRST)
+    talk.seconds(10, second=150)
+    talk.floor.take(Role.FIRST, Sample(talk.at_s + 0.5, heart_rate_bpm=140, battery_percent=15))
+    heard = talk.seconds(20, first=140, second=150)
+    told = [(event.source, event.battery_percent) for event in heard if event.battery_percent is not None]
+    assert told == [(Role.FIRST, 15)]
+
+
+async def test_every_session_is_told_of_the_battery(bluez, strap):
+    async with sensor(address=MINE) as ble:
+        await hear(ble, bluez, strap)
+        await bluez.until(lambda: "ReadValue" in bluez.calls)
+        first = [(await hear(ble, bluez, strap)).battery_percent for _ in range(10)]
+        aiter(ble)
+        second = [(await hear(ble, bluez, strap)).battery_percent for _ in range(10)]
+    assert [percent for percent in first if percent is not None] == [87]
+    assert second == [87] + [None] * 9
+
+
 async def test_a_watch_takes_over_and_the_strap_gets_the_word_back(bluez, strap, watch):
     bluez.straps.append(watch)
     quick = replace(FAST, lost_after_s=0.3, reconnect_after_s=0.6, give_back_s=0.3)
