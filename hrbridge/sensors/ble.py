@@ -19,6 +19,7 @@ from hrbridge.config import Sensor
 from hrbridge.errors import SensorError
 from hrbridge.events import Event, Sample, SignalBack, SignalLost
 from hrbridge.ports import Clock
+from hrbridge.sensors.calls import put
 from hrbridge.sensors.footsteps import FootPod, Treadmill
 from hrbridge.sensors.gatt import (
     HEART_RATE_MEASUREMENT,
@@ -27,7 +28,7 @@ from hrbridge.sensors.gatt import (
     decode_heart_rate_measurement,
 )
 from hrbridge.sensors.link import Link, News, Role, Wanted
-from hrbridge.sensors.radio import Radio, Timings, put
+from hrbridge.sensors.radio import Radio, Timings
 
 log = logging.getLogger(__name__)
 

@@ -26,13 +26,8 @@ from msgspec.structs import replace
 from hrbridge.errors import MalformedPacket, SensorError
 from hrbridge.events import Event, Sample, SignalLost
 from hrbridge.ports import Clock
-from hrbridge.sensors.claim import claimed
-from hrbridge.sensors.gatt import BATTERY_LEVEL, HEART_RATE_SERVICE, decode_battery_level
-from hrbridge.sensors.radio import (
-    Heard,
+from hrbridge.sensors.calls import (
     NotBondedError,
-    Radio,
-    Timings,
     Trouble,
     bounded,
     called,
@@ -42,6 +37,9 @@ from hrbridge.sensors.radio import (
     tell,
     translated,
 )
+from hrbridge.sensors.claim import claimed
+from hrbridge.sensors.gatt import BATTERY_LEVEL, HEART_RATE_SERVICE, decode_battery_level
+from hrbridge.sensors.radio import Heard, Radio, Timings
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +133,7 @@ class Link:
         self._of_no_use: set[str] = set()  # addresses that announce the service and do not have it
         self._adopts = True  # a device left connected by a process that was killed is taken over
         self._alive = False
+        self._mute = False  # fell silent over a link that was thought to live, and has not been heard since
         self._battery_percent: int | None = None  # newly read, for the next sample
         self._failures = 0
         self._lives_s: deque[float] = deque(maxlen=EQUAL_LIVES)
@@ -170,6 +169,8 @@ class Link:
         except Trouble as trouble:
             why = str(trouble)
             self._tell(why)
+            if self._mute:
+                await self._radio.power_cycle(device)
             if isinstance(trouble, NotBondedError):
                 longest_s = timings.bond_retry_s
         self._lose(why)
@@ -188,6 +189,12 @@ class Link:
         found: BLEDevice | None = None
         # Choosing counts every advertisement; BlueZ by itself reports the first and large changes.
         with self._radio.listening(every=not address_known) as ear, contextlib.suppress(TimeoutError):
+            if self._mute and self._mine:
+                try:
+                    async with asyncio.timeout(self._timings.mute_s):
+                        return await self._hear_mine(ear, candidates, or_any=False)
+                except TimeoutError:
+                    await self._radio.power_cycle(self._mine)
             async with asyncio.timeout(self._timings.scan_s):
                 found = await self._hear_mine(ear, candidates, or_any=True)
             if found is None:
@@ -282,7 +289,7 @@ class Link:
             first = asyncio.Event()
             battery = asyncio.create_task(self._watch_battery(client, first), name="battery")
             try:
-                with self._radio.alarming(lambda why: put(packets, why)):
+                with self._radio.bluetoothd.alarming(lambda why: put(packets, why)):
                     why = await self._pass_on(device, self._readers[uuid], packets, first)
             finally:
                 battery.cancel()
@@ -328,6 +335,7 @@ class Link:
         while True:
             silent_s = self._clock.now_s() - sensible_s if packets.empty() else 0.0
             if silent_s >= timings.reconnect_after_s:
+                self._mute = True
                 return f"silent for {timings.reconnect_after_s:g} s"
             if silent_s >= timings.lost_after_s:
                 self._lose(f"silent for {timings.lost_after_s:g} s")
@@ -351,7 +359,7 @@ class Link:
                     self._restarted_for_garbage = True  # once; from there on the silence decides
                     return f"{malformed} packets in a row make no sense"
                 continue
-            malformed, sensible_s, self._restarted_for_garbage = 0, at_s, False
+            malformed, sensible_s, self._restarted_for_garbage, self._mute = 0, at_s, False, False
             if not first.is_set():
                 self._failures = min(self._failures, FAILURES_OF_A_LIVE_STRAP)
                 log.info("%s: %s arrives", called(device), self.role)

@@ -6,8 +6,8 @@ import asyncio
 import logging
 
 import pytest
-from ble_listener import FAST, MINE, SWITCHED_OFF, hear, listening, next_event, sensor, told, warnings
-from fake_bluez import FakeBluez, private_bus
+from ble_listener import FAST, IMPATIENT, MINE, OTHER, SWITCHED_OFF, hear, listening, next_event, sensor, told, warnings
+from fake_bluez import FakeBluez, Strap, private_bus, uuid
 from msgspec.structs import replace
 
 from hrbridge.events import SignalLost
@@ -94,21 +94,31 @@ async def test_a_busy_adapter_is_waited_for_and_told_once(bluez, strap, caplog):
     async with sensor(address=MINE) as ble:
         await hear(ble, bluez, strap)
     assert warnings(caplog) == [
-        "look for sensors: the adapter is busy: does another program scan, or a second hrbridge run?"
+        "look for sensors: the adapter is busy, or hangs: does another program scan, or a second hrbridge run?"
     ]
 
 
-async def test_a_bluetoothd_that_has_no_adapter_for_a_moment_after_it_came_is_asked_again_at_once(bluez, strap):
+async def test_a_bluetoothd_that_has_no_adapter_for_a_moment_after_it_came_is_asked_again_at_once(bluez, strap, caplog):
     slow = replace(FAST, retry_first_s=0.2, radio_retry_max_s=60.0)
     async with listening(bluez, strap, slow) as ble:
         await bluez.crash()
         for _ in range(3):
-            await told("bluetoothd does not answer: sudo systemctl start bluetooth", level=logging.DEBUG)
+            await told("bluetoothd has ended: sudo systemctl start bluetooth", level=logging.DEBUG)
         bluez.discovery_errors = [("org.freedesktop.DBus.Error.UnknownObject", "no such\nmethod\n")]
         await bluez.start()
-        await told("look for sensors: the adapter is not ready yet")
+        await told("look for sensors: the adapter is not ready yet", level=logging.DEBUG)
         sample = await hear(ble, bluez, strap, within_s=0.5)
     assert sample.heart_rate_bpm == 120
+    assert warnings(caplog) == ["bluetoothd has ended: sudo systemctl start bluetooth"]
+
+
+async def test_a_restart_of_bluetoothd_that_passes_is_not_worth_a_word(bluez, strap, caplog):
+    async with listening(bluez, strap) as ble:
+        await bluez.crash()
+        await bluez.start()
+        bluez.discovery_errors = [("org.freedesktop.DBus.Error.UnknownObject", "no such method")]
+        await hear(ble, bluez, strap)
+    assert warnings(caplog) == []
 
 
 async def test_a_crash_of_bluetoothd_is_known_at_once(bluez, strap):
@@ -125,7 +135,7 @@ async def test_a_crash_of_bluetoothd_is_known_at_once(bluez, strap):
 async def test_the_scan_begins_again_when_bluetoothd_comes_not_when_the_pause_is_over(bus, strap):
     slow = replace(FAST, retry_first_s=60.0, radio_retry_max_s=60.0)
     async with sensor(slow, address=MINE) as ble:
-        await told("bluetoothd does not answer: sudo systemctl start bluetooth")
+        await told("bluetoothd does not answer: sudo systemctl start bluetooth", level=logging.DEBUG)
         async with FakeBluez(bus, strap) as bluez:
             sample = await hear(ble, bluez, strap)
     assert sample.heart_rate_bpm == 120
@@ -187,3 +197,60 @@ async def test_who_listens_on_and_on_hears_again_after_the_radio_was_off_and_on(
     keeping.cancel()
     await asyncio.wait({keeping})
     assert heard.device.address == MINE
+
+
+async def test_an_adapter_whose_firmware_hung_is_switched_off_and_on(bluez, strap):
+    """As seen on a real kernel: it goes on holding a link that BlueZ believes ended, so the strap is not heard."""
+    async with listening(bluez, strap, replace(IMPATIENT, mute_s=0.1, scan_s=30.0)) as ble:
+        strap.advertises = False
+        await next_event(ble, SignalLost)
+        bluez.when_powered_on = lambda: setattr(strap, "advertises", True)
+        await bluez.until(lambda: not bluez.connected(strap))
+        sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_an_adapter_whose_firmware_hung_and_refuses_to_connect_is_switched_off_and_on(bluez, strap):
+    async with listening(bluez, strap, replace(IMPATIENT, mute_s=30.0)) as ble:
+        strap.connect_errors = [("org.bluez.Error.Failed", "Input/output error")] * 1000
+        await next_event(ble, SignalLost)
+        bluez.when_powered_on = strap.connect_errors.clear
+        await bluez.until(lambda: not bluez.connected(strap))
+        sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+
+
+async def test_an_adapter_that_something_else_is_connected_to_is_never_switched_off(bluez, strap):
+    headphones = Strap(OTHER, "Headphones", advertised=[uuid(0x110B)], services={})
+    bluez.straps.append(headphones)
+    bluez.link(headphones)
+    async with listening(bluez, strap, replace(IMPATIENT, mute_s=0.1, scan_s=0.1)) as ble:
+        strap.advertises = False
+        await next_event(ble, SignalLost)
+        await told("does it still broadcast? Still looking")
+        strap.advertises = True
+        await hear(ble, bluez, strap)
+    assert bluez.powered == []
+
+
+async def test_an_adapter_is_never_switched_off_for_a_strap_that_just_went_away(bluez, strap):
+    async with listening(bluez, strap, replace(FAST, mute_s=0.05, scan_s=0.1)) as ble:
+        strap.advertises = False
+        bluez.drop(strap)
+        await next_event(ble, SignalLost)
+        await told("does it still broadcast? Still looking")
+        strap.advertises = True
+        await hear(ble, bluez, strap)
+    assert bluez.powered == []
+
+
+async def test_an_adapter_that_refuses_to_be_switched_off_is_switched_on(bluez, strap):
+    """While the firmware hangs BlueZ refuses; nothing may leave the adapter off."""
+    bluez.refuses_power_off = True
+    async with listening(bluez, strap, replace(IMPATIENT, mute_s=0.1, scan_s=0.1)) as ble:
+        strap.advertises = False
+        await next_event(ble, SignalLost)
+        await bluez.until(lambda: bluez.powered)
+        strap.advertises = True
+        await hear(ble, bluez, strap)
+    assert bluez.powered == [True]
