@@ -148,6 +148,9 @@ class FakeBluez:
         self.calls: list[str] = []  # the methods called, in order: "Connect", "StartNotify", ...
         self.clients: set[str] = set()  # who has called and is still on the bus
         self.discovery_errors: list[tuple[str, str]] = []  # one is used up per attempt to scan
+        self.powered: list[bool] = []  # what the adapter was told over D-Bus
+        self.refuses_power_off = False
+        self.when_powered_on: Callable[[], object] = lambda: None
         self.called_at_once = 0  # the most connections that were being made at one time
         self.called_while_scanning = False
         self._objects: dict[str, dict[str, dict[str, Variant]]] = {}
@@ -246,9 +249,9 @@ class FakeBluez:
                 self._news.clear()
                 await self._news.wait()
 
-    async def subscribed(self, strap: Strap, short: int = 0x2A37) -> None:
+    async def subscribed(self, strap: Strap, short: int = 0x2A37, within_s: float = 3.0) -> None:
         """Wait until somebody listens."""
-        await self.until(lambda: self.connected(strap) and self._sessions.get(strap.char(short).path))
+        await self.until(lambda: self.connected(strap) and self._sessions.get(strap.char(short).path), within_s)
 
     def connected(self, strap: Strap) -> bool:
         device = self._objects.get(strap.path)
@@ -414,11 +417,22 @@ class FakeBluez:
                 return await self._device_call(member, next(s for s in self.straps if s.path == path))
             case "org.freedesktop.DBus.Properties" if member == "Set":
                 interface, name, value = message.body
+                if name == "Powered":
+                    return self._switch(on=value.value)
                 self._set(path, interface, **{name: value})
                 return ()
             case "org.bluez.GattCharacteristic1":
                 return await self._characteristic_call(member, path, message.sender)
         raise _Refused("org.freedesktop.DBus.Error.UnknownMethod", f"{message.interface}.{member}")
+
+    def _switch(self, *, on: bool) -> tuple[()]:
+        if self.refuses_power_off and not on:
+            raise _Refused("org.bluez.Error.Failed", "Authentication Failed")
+        self.powered.append(on)
+        self.power(on)
+        if on:
+            self.when_powered_on()
+        return ()
 
     def _adapter_call(self, member: str, sender: str) -> tuple[()]:
         if not self._objects[ADAPTER_PATH][ADAPTER]["Powered"].value:
