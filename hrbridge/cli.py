@@ -9,14 +9,19 @@ import re
 import secrets
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from hrbridge import __version__
-from hrbridge.errors import HrbridgeError, OutputError, UsageError
+from hrbridge.errors import HrbridgeError, OutputError, SensorError, UsageError
 from hrbridge.events import Action
+
+if TYPE_CHECKING:
+    from hrbridge.sensors.survey import Found
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="hrbridge",
@@ -187,6 +192,110 @@ def expect(
     print(f"{trace}: {compared} steps, all as expected{note}")
 
 
+# When nobody watches: for every strap to be heard, and a handful to be called.
+LOOK_S = 15.0
+
+LookFor = Annotated[float | None, typer.Option("--for", metavar="SECONDS", min=0.1, max=3600, help="How long to look.")]
+
+
+@app.command()
+def scan(
+    limit_s: LookFor = None, json: Annotated[bool, typer.Option("--json", help="Print a list, as JSON.")] = False
+) -> None:
+    """Which straps are in range, and what do they show?
+
+    Heart-rate straps with live pulse, signal strength (dBm, stronger towards
+    0) and battery; treadmills and foot pods too. On a terminal the list stays
+    up to date until Ctrl-C, else it is printed once, after 15 seconds.
+
+    To see a pulse hrbridge connects to the straps meanwhile, to five at most.
+    What is in use by something else is listed and left alone.
+    """
+    from hrbridge import wiring
+    from hrbridge.strap_list import as_text
+
+    in_place = sys.stdout.isatty() and not json
+    seen = asyncio.run(wiring.survey(limit_s or (None if in_place else LOOK_S), in_place=in_place))
+    found = sorted(seen.found, key=lambda each: each.rssi_dbm or -999, reverse=True)
+    if json:
+        print(msgspec.json.encode(found).decode())
+    elif found and not in_place:
+        print(as_text(found))
+    if not any(each.is_strap for each in found) and not seen.interrupted:
+        raise _no_strap(seen.radio_works)
+
+
+@app.command()
+def pair(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="Where to write it; none: print what to write.")
+    ] = None,
+    pulse: Annotated[
+        float | None, typer.Option("--pulse", metavar="BPM", min=30, max=240, help="The one within 6 bpm of this.")
+    ] = None,
+    address: Annotated[str, typer.Option("--address", metavar="ADDRESS", help="This one.")] = "",
+    limit_s: LookFor = None,
+    yes: Annotated[bool, typer.Option("--yes", help="The only one in range, without asking.")] = False,
+) -> None:
+    """Remember the strap that shows my pulse.
+
+    Put it on, count your pulse at the neck for 15 seconds, times four, and
+    choose the strap that shows it from the list. Without a terminal, or to
+    have it chosen: --pulse, --address or --yes; that takes 15 seconds.
+
+    In CONFIG only kind, address and name of [sensor] change. All else stays
+    as it is, your comments too.
+    """
+    from hrbridge import pairing, wiring
+    from hrbridge.strap_list import as_text
+
+    if (pulse is not None) + bool(address) + yes > 1:
+        raise UsageError("pair: takes one of --pulse, --address and --yes")
+    if address and not re.fullmatch(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f-]{36}", address):
+        raise UsageError(f"--address {address}: expected one like C0:FF:EE:00:00:01 (hrbridge scan lists them)")
+    asks = pulse is None and not address and not yes
+    in_place = sys.stdout.isatty()
+    if asks and not (in_place and sys.stdin.isatty()):
+        raise UsageError("pair: no terminal to ask on: say which strap is yours with --pulse BPM or --address ADDRESS")
+    if path is not None:
+        pairing.check(path, wiring.demo().parent)
+    limit_s = limit_s or (None if asks else LOOK_S)
+    seen = asyncio.run(wiring.survey(limit_s, in_place=in_place, asks=asks, address=address))
+    if seen.interrupted or (asks and seen.found and seen.choice is None):
+        raise SensorError("no strap chosen: nothing is remembered")
+    if not seen.found:
+        raise _no_strap(seen.radio_works)
+    try:
+        mine = seen.choice or pairing.choose(seen.found, pulse, address)
+    except SensorError:
+        if not in_place:
+            print(as_text(seen.found))
+        raise
+    _remember(mine, path)
+
+
+def _no_strap(radio_works: bool) -> Exception:
+    from hrbridge.strap_list import REMEDY
+
+    return SensorError(f"no strap heard: {REMEDY}") if radio_works else typer.Exit(1)  # the radio has said why
+
+
+def _remember(mine: Found, path: Path | None) -> None:
+    from hrbridge import pairing
+
+    for warning in pairing.warnings(mine):
+        log.warning("%s", warning)
+    if path is None:
+        print(f"# {pairing.in_words(mine)}\n{pairing.lines(mine)}")
+        return
+    try:
+        pairing.remember(path, mine)
+    except OutputError:
+        print(pairing.lines(mine))
+        raise
+    print(f"{path} remembers {pairing.in_words(mine)}.")
+
+
 @plan_app.command("list")
 def plan_list() -> None:
     """The shipped plans."""
@@ -221,6 +330,24 @@ def config_check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A co
 
     settings = config.load(file)
     print(f"{file}: fine. {wiring.in_words(settings, file)}")
+
+
+@app.command()
+def schema(
+    asyncapi: Annotated[
+        bool, typer.Option("--asyncapi", help="Topics, QoS and payloads instead, as one AsyncAPI 3 document.")
+    ] = False,
+) -> None:
+    """What other programs read and write, for those who write them.
+
+    JSON Schemas (2020-12) of every MQTT payload by its topic (mqtt), of a
+    configuration (config), of a plan file (plan) and of the lines of a trace
+    (trace). Each needs none of the others: hrbridge schema | jq .mqtt.cue
+    """
+    from hrbridge import schema as contract
+
+    document = contract.asyncapi() if asyncapi else contract.json_schemas()
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 @app.command()

@@ -20,23 +20,35 @@ ONLINE = b"online"
 OFFLINE = b"offline"
 
 
+def _said(description: str) -> Meta:
+    """What the schemas say of a field beyond its name and its unit."""
+    return Meta(description=description)
+
+
+Sid = Annotated[str, _said("names the run; with a new one, forget seq and clock of the old")]
+TsMs = Annotated[int, _said("milliseconds since the bridge began, in real time; only differences mean something")]
+MessageId = Annotated[str | None, _said("any text; comes back in control/result")]
+
+
 class Payload(Struct, frozen=True, kw_only=True):
     """Readers ignore fields they do not know; a change of meaning raises ``v``."""
 
-    v: int = VERSION
+    v: Annotated[int, _said("version of this contract")] = VERSION
 
 
 class Info(Payload, frozen=True, kw_only=True):
     """Who this bridge is. ``sid`` names the run; ``capabilities`` are the actions it obeys."""
 
-    sid: str
-    version: str
-    sensor: str
-    plan: str
+    sid: Sid
+    version: Annotated[str, _said("of hrbridge")]
+    sensor: Annotated[str, _said("what is listened to, in words")]
+    plan: Annotated[str, _said("name of the plan")]
     capabilities: tuple[str, ...]
 
 
 class LastCue(Struct, frozen=True):
+    """What was said last; ``seq`` is that of the cue."""
+
     seq: int
     kind: CueKind
     reason: Reason
@@ -50,51 +62,51 @@ class State(Payload, frozen=True, kw_only=True):
     without a believable signal.
     """
 
-    sid: str
-    seq: int
-    ts_ms: int
+    sid: Sid
+    seq: Annotated[int, _said("rises with every state; another count than that of the cues")]
+    ts_ms: TsMs
     phase: Phase
     phase_elapsed_s: float
-    phase_remaining_s: float | None
-    next_phase: Phase | None
-    heart_rate_bpm: float | None
+    phase_remaining_s: Annotated[float | None, _said("null where nobody can know it")]
+    next_phase: Annotated[Phase | None, _said("null where nobody can know it, and at the end")]
+    heart_rate_bpm: Annotated[float | None, _said("median of the last 5 s; null without a believable signal")]
     trust: Trust
-    zone: int | None
-    battery_percent: int | None
-    rpe: float | None
+    zone: Annotated[int | None, _said("1 to 5: share of heart-rate reserve, 2 from 60 %, then one every 10 %")]
+    battery_percent: Annotated[int | None, _said("of the strap; null until it has told")]
+    rpe: Annotated[float | None, _said("the last perceived exertion that still counts, 0 to 10")]
     ratio: Ratio
-    last_cue: LastCue | None
-    headsets: int
-    elapsed_s: float
-    run_s: float
-    walk_s: float
-    distance_m: float | None
+    last_cue: Annotated[LastCue | None, _said("null before the first")]
+    headsets: Annotated[int, _said("clients whose client/+/status is online")]
+    elapsed_s: Annotated[float, _said("since the start, pauses included")]
+    run_s: Annotated[float, _said("run so far")]
+    walk_s: Annotated[float, _said("walked so far")]
+    distance_m: Annotated[float | None, _said("null without a source that knows it")]
 
 
 class HeartRate(Payload, frozen=True, kw_only=True):
     """One reading, as it came; ``rr_s`` in seconds, oldest first."""
 
-    sid: str
-    ts_ms: int
-    heart_rate_bpm: int | None
+    sid: Sid
+    ts_ms: TsMs
+    heart_rate_bpm: Annotated[int | None, _said("null where the strap had no reading")]
     rr_s: tuple[float, ...]
-    contact: bool | None
+    contact: Annotated[bool | None, _said("with the skin; null where the strap does not tell")]
     trust: Trust
 
 
 class CueMessage(Payload, frozen=True, kw_only=True):
     """One cue. Drop it when ``seq`` is not newer or when it is older than ``ttl_s``."""
 
-    sid: str
-    seq: int
-    ts_ms: int
-    ttl_s: float
-    kind: CueKind
-    reason: Reason
-    say: str
-    tone: str
-    for_s: float | None
-    heart_rate_bpm: float | None
+    sid: Sid
+    seq: Annotated[int, _said("rises with every cue of the run")]
+    ts_ms: TsMs
+    ttl_s: Annotated[float, _said("how long after ts_ms it is worth anything")]
+    kind: Annotated[CueKind, _said("ignore one you do not know")]
+    reason: Annotated[Reason, _said("why; CueReasons says which kinds may carry which")]
+    say: Annotated[str, _said("the words for the runner")]
+    tone: Annotated[str, _said("the sound instead of, or before, the words")]
+    for_s: Annotated[float | None, _said("how long to do what it says; null where it asks for nothing that lasts")]
+    heart_rate_bpm: Annotated[float | None, _said("behind the decision; null without a signal")]
 
 
 class AckResult(StrEnum):
@@ -105,26 +117,26 @@ class AckResult(StrEnum):
 class CueAck(Payload, frozen=True, kw_only=True):
     """A headset or display says what became of a cue."""
 
-    client: str
-    sid: str
-    seq: int
+    client: Annotated[str, _said("the name in its client/+/status")]
+    sid: Annotated[str, _said("of the cue")]
+    seq: Annotated[int, _said("of the cue")]
     result: AckResult
-    why: str = ""
-    age_ms: int | None = None
+    why: Annotated[str, _said("why it was dropped, in words")] = ""
+    age_ms: Annotated[int | None, _said("how old the cue was, by the receiver's own clock")] = None
 
 
 class RpeSet(Payload, frozen=True, kw_only=True):
     """Perceived exertion, 0 to 10 in halves; ``id`` comes back when it is refused."""
 
-    rpe: Annotated[float, Meta(ge=0, le=10, multiple_of=0.5)]
-    id: str | None = None
+    rpe: Annotated[float, Meta(ge=0, le=10, multiple_of=0.5, description="how hard it feels")]
+    id: MessageId = None
 
 
 class ControlSet(Payload, frozen=True, kw_only=True):
     """A command; ``id`` comes back in the result. ``stop`` wants ``confirm``, or a second stop within 5 s."""
 
     action: Action
-    id: str | None = None
+    id: MessageId = None
     confirm: bool = False
 
 
@@ -132,21 +144,21 @@ class ControlResult(Payload, frozen=True, kw_only=True):
     """What became of a ``control/set``, or why an ``rpe/set`` was refused; ``id`` is the one it came with."""
 
     id: str | None
-    ok: bool
-    error: str | None = None
+    ok: Annotated[bool, _said("whether it was done")]
+    error: Annotated[str | None, _said("why not, in words")] = None
 
 
 class Summary(Payload, frozen=True, kw_only=True):
     """The last session, small; never the heart-rate trace."""
 
-    sid: str
-    plan: str
-    elapsed_s: float
+    sid: Sid
+    plan: Annotated[str, _said("name of the plan")]
+    elapsed_s: Annotated[float, _said("from start to end, pauses included")]
     run_s: float
     walk_s: float
-    walks: int
-    walks_recovered: int
-    distance_m: float | None
+    walks: Annotated[int, _said("walk breaks")]
+    walks_recovered: Annotated[int, _said("those that brought heart rate down as they should")]
+    distance_m: Annotated[float | None, _said("null without a source that knows it")]
 
 
 class Direction(StrEnum):

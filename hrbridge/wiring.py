@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -34,6 +34,7 @@ from hrbridge.ports import Clock, LiveSensor, Sink, Source
 from hrbridge.sinks.summary import Summary, Tally
 
 if TYPE_CHECKING:
+    from hrbridge.sensors.survey import Found
     from hrbridge.sinks.mqtt import MqttSink
 
 log = logging.getLogger(__name__)
@@ -354,6 +355,50 @@ async def _connect(
         log.info("MQTT broker inside hrbridge: %s", url)
     runner = session.config.runner
     return await stack.enter_async_context(MqttSink(settings, runner, clock, wishes, sensor=session.sensor, url=url))
+
+
+# -- which strap --
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What was in range, whether the radio worked in the end, and whether somebody wanted us to stop."""
+
+    found: list[Found]
+    radio_works: bool
+    interrupted: bool
+    choice: Found | None = None
+
+
+async def survey(limit_s: float | None, *, in_place: bool, asks: bool = False, address: str = "") -> Sighting:
+    """Look for straps for so long (None: until SIGINT or SIGTERM), on a terminal with the list ``in_place``.
+
+    ``asks``: until one was chosen from the list. ``address``: until that one
+    was heard and its pulse is known.
+    """
+    from hrbridge.pairing import settled
+    from hrbridge.sensors.survey import Survey
+    from hrbridge.strap_list import Screen
+
+    def enough(found: list[Found]) -> bool:
+        if screen is not None:
+            screen.show(found)
+        return settled(found, address)
+
+    interrupted = _interruption()
+    async with Survey(timeline.MonotonicClock(), address=address) as survey:
+        with contextlib.ExitStack() as stack:
+            screen = stack.enter_context(Screen(asks=asks)) if in_place else None
+            looking = asyncio.create_task(survey.until(enough, limit_s), name="looking")
+            ends: set[asyncio.Task[Any]] = {looking, interrupted}
+            if screen is not None:
+                ends.add(asyncio.create_task(screen.answered.wait(), name="answer"))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if looking.done():
+                looking.result()
+            looking.cancel()
+        choice = screen.choice if screen is not None else None
+        return Sighting(survey.found(), survey.radio_works, interrupted.done(), choice)
 
 
 # -- small commands --

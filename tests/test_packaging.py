@@ -52,6 +52,10 @@ def test_what_is_to_be_copied_travels_inside_the_wheel(wheel: zipfile.ZipFile, f
     assert sorted(name for name in wheel.namelist() if name.startswith(f"hrbridge/{folder}/")) == files(folder)
 
 
+def test_the_page_brings_its_guard(wheel: zipfile.ZipFile) -> None:
+    assert wheel.read("hrbridge/clients/web/guard.js") == (ROOT / "hrbridge/clients/web/guard.js").read_bytes()
+
+
 def test_the_wheel_brings_no_tests(wheel: zipfile.ZipFile) -> None:
     assert [name for name in wheel.namelist() if re.search(r"(^|/)(tests?|test_[^/]*|conftest\.py)(/|$)", name)] == []
 

@@ -120,6 +120,7 @@ class Radio:
         recover_at_s = 0.0
         while True:
             await self._wanted.wait()
+            self._news.clear()  # before the air is waited for: who calls meanwhile must not wait for a whole scan
             try:
                 async with self._air:
                     await self._scan()
@@ -146,7 +147,6 @@ class Radio:
     async def _scan(self) -> None:
         """Listen until somebody wants something else, or for a while. Raises Trouble."""
         limit_s = self._timings.scan_call_s
-        self._news.clear()
         scanner = BleakScanner(self._advertised, bluez={"filters": {"DuplicateData": any(self._ears.values())}})
         for device in await bounded("look for sensors", self._connected(), limit_s):
             self._hear(Heard(device, device.name or "", tuple(properties(device).get("UUIDs", ())), None))

@@ -254,3 +254,23 @@ async def test_an_adapter_that_refuses_to_be_switched_off_is_switched_on(bluez, 
         strap.advertises = True
         await hear(ble, bluez, strap)
     assert bluez.powered == [True]
+
+
+async def test_two_that_call_one_after_the_other_do_not_wait_for_a_scan_in_between(bluez):
+    radio = Radio(MonotonicClock(), replace(FAST, scan_s=30.0))
+    keeping = asyncio.create_task(radio.keep())
+
+    async def call():
+        async with radio.calling():
+            await bluez.until(lambda: True)
+
+    with radio.listening(every=False):
+        await bluez.until(lambda: "StartDiscovery" in bluez.calls)
+        async with asyncio.timeout(3.0):
+            async with radio.calling():
+                second = asyncio.create_task(call())
+                await asyncio.sleep(0)  # it waits now, behind the next scan
+            await second
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert bluez.calls.count("StartDiscovery") >= 1
