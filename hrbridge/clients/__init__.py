@@ -1,0 +1,1 @@
+"""Programs that know only MQTT and its messages, as a stranger could write them."""
