@@ -8,11 +8,11 @@ time on the way, and the smallest ever seen (the offset) belongs to the
 quickest message. What another one has above the offset is its age.
 
 That is as good as the quickest message, and the first ones may be old
-themselves: a retained state, or the head of a full buffer. So no cue is played
-before the guard is in step: before messages have come, for half a second, in
-the rhythm in which they were sent. What pours out of a buffer has no rhythm,
-and what comes alone proves nothing; two readings of ``heart_rate`` do, and the
-cue itself may be the second. Until then a headset goes by ``state``.
+themselves: a retained state, or the head of a full buffer. So the first
+message of a run plays nothing, a second one that agrees with it may; a headset
+goes by ``state`` until then. Once there was a reason to doubt, no cue is
+played before messages have come for half a second in the rhythm in which they
+were sent: what pours out of a buffer has no rhythm.
 
 Keep one guard over all reconnects: what it knows holds as long as the ``sid``
 is the same, while a fresh one might begin with what a black hole gave back.
@@ -125,9 +125,11 @@ class CueGuard:
         self._received_at_s = received_at_s
         self._newest_sent_s = -inf
         self._learn_anew()
+        self._doubts = False
 
     def _learn_anew(self) -> None:
         self._in_step = False
+        self._doubts = True
         self._offset_s = inf
         # A rhythm goes on while messages come with the lag of its first one.
         self._rhythm_lag_s = inf
@@ -148,6 +150,7 @@ class CueGuard:
         if passed_s < -JITTER_S:
             self._learn_anew()
 
+        first = self._offset_s == inf
         lag_s = received_at_s - sent_s
         if abs(lag_s - self._rhythm_lag_s) > JITTER_S:
             self._rhythm_lag_s = lag_s
@@ -161,11 +164,13 @@ class CueGuard:
         self._newest_sent_s = max(self._newest_sent_s, sent_s)
 
         self._offset_s += DRIFT * passed_s
-        if lag_s < self._offset_s - JITTER_S:
+        if lag_s < self._offset_s - JITTER_S and not first:
             self._in_step = False
+            self._doubts = True
         self._offset_s = min(self._offset_s, lag_s)
         age_s = lag_s - self._offset_s
-        if age_s <= JITTER_S and min(received_for_s, sent_for_s) >= RHYTHM_S:
+        in_rhythm = min(received_for_s, sent_for_s) >= RHYTHM_S
+        if age_s <= JITTER_S and (in_rhythm or not (first or self._doubts)):
             self._in_step = True
         return age_s
 

@@ -189,10 +189,10 @@ async def test_a_headset_of_the_page_that_hears_nothing_says_so(mosquitto: Mosqu
 # -- the page itself --
 
 
-def test_with_the_guard_of_hrbridge_a_cue_that_comes_alone_is_not_played() -> None:
+def test_with_the_guard_of_hrbridge_a_cue_that_comes_after_a_state_is_played() -> None:
     names = {"state": EXAMPLES["state"], "cue": EXAMPLES["cue"], "message": SimpleNamespace(retain=False), "time": time}
     exec(WITH_GUARD, names)
-    assert names["verdict"].play is False
+    assert names["verdict"].play is True
 
 
 def test_the_headset_of_the_page_needs_paho_and_nothing_else() -> None:

@@ -19,6 +19,7 @@ export class CueGuard {
   #receivedAtS;
   #newestSentS;
   #inStep;
+  #doubts;
   #offsetS;
   #rhythmLagS;
   #rhythmSinceS;
@@ -55,10 +56,12 @@ export class CueGuard {
     this.#receivedAtS = receivedAtS;
     this.#newestSentS = -Infinity;
     this.#learnAnew();
+    this.#doubts = false;
   }
 
   #learnAnew() {
     this.#inStep = false;
+    this.#doubts = true;
     this.#offsetS = Infinity;
     this.#rhythmLagS = Infinity;
     this.#rhythmSinceS = Infinity;
@@ -79,6 +82,7 @@ export class CueGuard {
     this.#receivedAtS = receivedAtS;
     if (passedS < -JITTER_S) this.#learnAnew();
 
+    const first = this.#offsetS === Infinity;
     const lagS = receivedAtS - sentS;
     if (Math.abs(lagS - this.#rhythmLagS) > JITTER_S) {
       this.#rhythmLagS = lagS;
@@ -94,10 +98,14 @@ export class CueGuard {
     this.#newestSentS = Math.max(this.#newestSentS, sentS);
 
     this.#offsetS += DRIFT * passedS;
-    if (lagS < this.#offsetS - JITTER_S) this.#inStep = false;
+    if (lagS < this.#offsetS - JITTER_S && !first) {
+      this.#inStep = false;
+      this.#doubts = true;
+    }
     this.#offsetS = Math.min(this.#offsetS, lagS);
     const ageS = lagS - this.#offsetS;
-    if (ageS <= JITTER_S && Math.min(receivedForS, sentForS) >= RHYTHM_S) this.#inStep = true;
+    const inRhythm = Math.min(receivedForS, sentForS) >= RHYTHM_S;
+    if (ageS <= JITTER_S && (inRhythm || !(first || this.#doubts))) this.#inStep = true;
     return ageS;
   }
 }
