@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
+
+# Only where the tests run as root: mosquitto then keeps the right to read the files of a test.
+AS_ROOT = "user root"
 
 _PR_SET_PDEATHSIG = 1
 
@@ -21,34 +27,12 @@ def free_port() -> int:
         return port
 
 
-class Mosquitto:
-    """One mosquitto process, opened with ``with``; may be killed and started again on its port.
+class Process:
+    """One mosquitto with the configuration file ``config``, opened with ``with``; may be killed and started again."""
 
-    ``options`` are lines of its configuration file that belong to the one
-    listener, ``anonymous`` whether it lets in whoever comes.
-    """
-
-    def __init__(
-        self,
-        needs_tool: Callable[[str], str],
-        folder: Path,
-        options: Iterable[str] = (),
-        *,
-        anonymous: bool = True,
-        scheme: str = "mqtt",
-    ) -> None:
-        self.port = free_port()
-        self.url = f"{scheme}://localhost:{self.port}"
+    def __init__(self, needs_tool: Callable[[str], str], config: Path) -> None:
         self._program = needs_tool("mosquitto")
-        self._config = folder / f"mosquitto-{self.port}.conf"
-        lines = [
-            f"listener {self.port} 127.0.0.1",
-            f"allow_anonymous {str(anonymous).lower()}",
-            "set_tcp_nodelay true",
-            "user root",  # only where the tests run as root: it then keeps the right to read the files of a test
-            *options,
-        ]
-        self._config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._config = config
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -61,8 +45,14 @@ class Mosquitto:
         for line in self._process.stderr:
             said.append(line)
             if " running" in line:
+                # Nobody else reads it, and a broker that cannot write its log stands still.
+                threading.Thread(target=deque, args=(self._process.stderr, 0), daemon=True).start()
                 return
         raise RuntimeError("mosquitto did not start: " + "".join(said))
+
+    def stop(self) -> None:
+        """As systemd does."""
+        self._end(signal.SIGTERM)
 
     def kill(self) -> None:
         """As a power cut would: no good-bye to anyone, nothing kept."""
@@ -76,6 +66,12 @@ class Mosquitto:
     def thaw(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def cpu_s(self) -> float:
+        """CPU time that it has used."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
 
     def __enter__(self) -> Self:
         self.start()
@@ -92,6 +88,36 @@ class Mosquitto:
         process.send_signal(number)
         process.wait(timeout=5)
         process.stderr.close()
+
+
+class Mosquitto(Process):
+    """One with a single listener on a free port.
+
+    ``options`` are lines of its configuration file that belong to the
+    listener, ``anonymous`` whether it lets in whoever comes.
+    """
+
+    def __init__(
+        self,
+        needs_tool: Callable[[str], str],
+        folder: Path,
+        options: Iterable[str] = (),
+        *,
+        anonymous: bool = True,
+        scheme: str = "mqtt",
+    ) -> None:
+        self.port = free_port()
+        self.url = f"{scheme}://localhost:{self.port}"
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"allow_anonymous {str(anonymous).lower()}",
+            "set_tcp_nodelay true",
+            AS_ROOT,
+            *options,
+        ]
+        config = folder / f"mosquitto-{self.port}.conf"
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        super().__init__(needs_tool, config)
 
 
 def _die_with_parent() -> None:
