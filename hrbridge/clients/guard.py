@@ -131,6 +131,8 @@ class CueGuard:
         self._in_step = False
         self._doubts = True
         self._offset_s = inf
+        # What a message must not be much quicker than: the first one, and once there is a rhythm the quickest.
+        self._believed_lag_s = inf
         # A rhythm goes on while messages come with the lag of its first one.
         self._rhythm_lag_s = inf
         self._rhythm_since_s = inf
@@ -164,14 +166,18 @@ class CueGuard:
         self._newest_sent_s = max(self._newest_sent_s, sent_s)
 
         self._offset_s += DRIFT * passed_s
-        if lag_s < self._offset_s - JITTER_S and not first:
+        self._believed_lag_s += DRIFT * passed_s
+        if first or lag_s < self._believed_lag_s - JITTER_S:
             self._in_step = False
-            self._doubts = True
+            self._doubts = self._doubts or not first
+            self._believed_lag_s = lag_s
         self._offset_s = min(self._offset_s, lag_s)
         age_s = lag_s - self._offset_s
         in_rhythm = min(received_for_s, sent_for_s) >= RHYTHM_S
         if age_s <= JITTER_S and (in_rhythm or not (first or self._doubts)):
             self._in_step = True
+        if in_rhythm:
+            self._believed_lag_s = min(self._believed_lag_s, self._offset_s)
         return age_s
 
 

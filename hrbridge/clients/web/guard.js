@@ -20,6 +20,7 @@ export class CueGuard {
   #newestSentS;
   #inStep;
   #doubts;
+  #believedLagS;
   #offsetS;
   #rhythmLagS;
   #rhythmSinceS;
@@ -63,6 +64,7 @@ export class CueGuard {
     this.#inStep = false;
     this.#doubts = true;
     this.#offsetS = Infinity;
+    this.#believedLagS = Infinity;
     this.#rhythmLagS = Infinity;
     this.#rhythmSinceS = Infinity;
   }
@@ -98,14 +100,17 @@ export class CueGuard {
     this.#newestSentS = Math.max(this.#newestSentS, sentS);
 
     this.#offsetS += DRIFT * passedS;
-    if (lagS < this.#offsetS - JITTER_S && !first) {
+    this.#believedLagS += DRIFT * passedS;
+    if (first || lagS < this.#believedLagS - JITTER_S) {
       this.#inStep = false;
-      this.#doubts = true;
+      this.#doubts = this.#doubts || !first;
+      this.#believedLagS = lagS;
     }
     this.#offsetS = Math.min(this.#offsetS, lagS);
     const ageS = lagS - this.#offsetS;
     const inRhythm = Math.min(receivedForS, sentForS) >= RHYTHM_S;
     if (ageS <= JITTER_S && (inRhythm || !(first || this.#doubts))) this.#inStep = true;
+    if (inRhythm) this.#believedLagS = Math.min(this.#believedLagS, this.#offsetS);
     return ageS;
   }
 }
