@@ -283,7 +283,6 @@ def _admit(settings: Config) -> None:
     """Say which given keys have no effect in this version."""
     given = {
         "[runner] units": settings.runner.units != "metric",
-        "[mqtt] home_assistant_discovery": settings.mqtt.home_assistant_discovery,
         "[journal] path": settings.journal.path,
     }
     for key, value in given.items():
@@ -310,10 +309,12 @@ async def _run(
 
 
 def _interruption() -> asyncio.Task[None]:
-    """Done when somebody wants us to stop: Ctrl-C or SIGTERM."""
+    """Done when somebody wants us to stop: Ctrl-C, SIGTERM, or a terminal that has gone."""
     wanted = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    hang_up = getattr(signal, "SIGHUP", None)
+    hung_up = (hang_up,) if hang_up and signal.getsignal(hang_up) is signal.SIG_DFL else ()  # nohup ignores it
+    for number in (signal.SIGINT, signal.SIGTERM, *hung_up):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends asyncio.run itself
             loop.add_signal_handler(number, wanted.set)
 
@@ -421,6 +422,13 @@ def in_words(settings: Config, path: Path) -> str:
     plan = _plan(settings, path)
     runner = settings.runner
     ceiling = ceiling_bpm(runner, plan, settings.control)
+    if settings.mqtt.url != "none" and not settings.mqtt.url.startswith("embedded"):
+        from hrbridge.broker import locate
+
+        try:
+            locate(settings.mqtt)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
     return (
         f"Runner {runner.id}, maximum {runner.maximum_bpm:.0f}, resting {runner.resting_bpm:.0f}, "
         f"ceiling {ceiling:.0f} bpm; plan {plan.name}; sensor {settings.sensor.kind}; MQTT {settings.mqtt.url}."

@@ -23,6 +23,7 @@ FAST = Timings(
     scan_s=0.3,
     choose_s=0.08,
     connect_s=0.3,
+    connect_other_s=0.3,
     subscribe_s=0.5,
     battery_s=0.1,
     disconnect_s=0.2,

@@ -126,10 +126,11 @@ class Strap:
     wants_bond: bool = False  # answers a subscription only to who is paired
     pair_error: tuple[str, str] | None = None
     disconnect_hangs: bool = False  # as long as the link lasts
+    adapter: str = ADAPTER_PATH
 
     @property
     def path(self) -> str:
-        return f"{ADAPTER_PATH}/dev_{self.address.replace(':', '_')}"
+        return f"{self.adapter}/dev_{self.address.replace(':', '_')}"
 
     def char(self, short: int) -> Char:
         return next(char for chars in self.services.values() for char in chars if char.uuid == uuid(short))
@@ -150,6 +151,7 @@ class FakeBluez:
         self.discovery_errors: list[tuple[str, str]] = []  # one is used up per attempt to scan
         self.powered: list[bool] = []  # what the adapter was told over D-Bus
         self.refuses_power_off = False
+        self.power_on_errors: list[tuple[str, str]] = []  # one is used up per attempt to switch it on
         self.when_powered_on: Callable[[], object] = lambda: None
         self.called_at_once = 0  # the most connections that were being made at one time
         self.called_while_scanning = False
@@ -176,10 +178,10 @@ class FakeBluez:
         await self._bus.request_name("org.bluez")
         self.plug_in()
 
-    def plug_in(self) -> None:
+    def plug_in(self, path: str = ADAPTER_PATH) -> None:
         """The adapter is there, and on."""
         self._add(
-            ADAPTER_PATH,
+            path,
             ADAPTER,
             Address=Variant("s", "AA:BB:CC:00:00:01"),
             Name=Variant("s", "fake"),
@@ -278,7 +280,7 @@ class FakeBluez:
             AddressType=Variant("s", strap.address_type),
             Name=Variant("s", strap.name),
             Alias=Variant("s", strap.name),
-            Adapter=Variant("o", ADAPTER_PATH),
+            Adapter=Variant("o", strap.adapter),
             Paired=Variant("b", False),
             Bonded=Variant("b", False),
             Trusted=Variant("b", False),
@@ -428,6 +430,8 @@ class FakeBluez:
     def _switch(self, *, on: bool) -> tuple[()]:
         if self.refuses_power_off and not on:
             raise _Refused("org.bluez.Error.Failed", "Authentication Failed")
+        if on and self.power_on_errors:
+            raise _Refused(*self.power_on_errors.pop(0))
         self.powered.append(on)
         self.power(on)
         if on:

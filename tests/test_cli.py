@@ -145,6 +145,7 @@ def test_the_version_is_told(hrbridge: Hrbridge) -> None:
 
 # -- one line for whoever mistyped --
 
+IN_THE_OPEN = "is another machine, and heart rate would travel in the open"
 WRONG = [
     (("nonsense",), "No such command 'nonsense'"),
     (("simulate", "--sede", "3"), "No such option: --sede"),
@@ -177,6 +178,10 @@ WRONG = [
     (("run", "--speed", "0"), "--speed 0: allowed: 0.01 to 100000"),
     (("run", "--speed", "nan"), "--speed nan: allowed: 0.01 to 100000"),
     (("run", "--mqtt", "http://pi"), "[mqtt] url: 'http://pi' is not allowed; allowed: \"embedded\", "),
+    (("run", "--sensor", "simulated", "--mqtt", "mqtt://pi"), f"[mqtt] url: pi {IN_THE_OPEN}; use mqtts://, or set "),
+    (("run", "--sensor", "simulated", "--mqtt", "ws://pi"), f"[mqtt] url: pi {IN_THE_OPEN}; use wss://, or set "),
+    (("rpe", "7", "--mqtt", "mqtt://pi"), f"[mqtt] url: pi {IN_THE_OPEN}"),
+    (("control", "pause", "--mqtt", "ws://pi"), f"[mqtt] url: pi {IN_THE_OPEN}"),
     (("run", "--set", "sensor.kind=replay"), '[sensor] kind = "replay" needs file, or --sensor replay:FILE'),
     (("replay", "nothing.fit"), "nothing.fit: no such file"),
     (("replay", str(ROOT)), ": cannot be read: Is a directory"),
@@ -227,6 +232,23 @@ def test_a_wrong_configuration_names_file_table_and_key(
     ended = hrbridge(*command, path)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.splitlines()[-1].startswith(f"hrbridge: {tmp_path}/{said}")
+
+
+@pytest.mark.parametrize("url", ["mqtt://pi", "ws://pi:9001"])
+def test_a_configuration_that_shows_heart_rate_to_the_network_is_not_fine(
+    hrbridge: Hrbridge, tmp_path: Path, url: str
+) -> None:
+    path = tmp_path / "alex.toml"
+    path.write_text(f'[runner]\nage_years = 40\n[mqtt]\nurl = "{url}"', encoding="utf-8")
+    ended = hrbridge("config", "check", path)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines()[-1].startswith(f"hrbridge: {path}: [mqtt] url: pi {IN_THE_OPEN}")
+
+
+def test_a_configuration_that_shows_it_on_purpose_is_fine(hrbridge: Hrbridge, tmp_path: Path) -> None:
+    path = tmp_path / "alex.toml"
+    path.write_text('[runner]\nage_years = 40\n[mqtt]\nurl = "mqtt://pi"\ninsecure = true', encoding="utf-8")
+    assert hrbridge("config", "check", path).code == 0
 
 
 @pytest.mark.parametrize("command", [("run",), ("simulate", "--config", DEMO), ("replay", DEMO)], ids=lambda c: c[0])
@@ -716,7 +738,7 @@ async def started(*words: str | Path) -> AsyncIterator[asyncio.subprocess.Proces
             await process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_run_that_is_stopped_ends_well(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out.jsonl"
     async with started("run", "--sensor", "simulated", "--mqtt", "none", "--trace", out) as process:

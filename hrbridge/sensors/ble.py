@@ -2,7 +2,8 @@
 
 Each is held by a link of its own (link.py) over the one adapter (radio.py).
 Nothing but leaving the ``async with`` or a configuration that cannot be meant
-ends it; a speed source or second sensor that is of no use is told and left out.
+ends it; a speed source or second sensor that is of no use is told, left out,
+and asked again now and then: a service runs for weeks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Self
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from hrbridge.config import Sensor
 from hrbridge.errors import SensorError
 from hrbridge.events import Event, Sample, SignalBack, SignalLost
 from hrbridge.ports import Clock
-from hrbridge.sensors.calls import put
+from hrbridge.sensors.calls import put, tell
 from hrbridge.sensors.footsteps import FootPod, Treadmill
 from hrbridge.sensors.gatt import (
     HEART_RATE_MEASUREMENT,
@@ -27,7 +28,7 @@ from hrbridge.sensors.gatt import (
     TREADMILL_DATA,
     decode_heart_rate_measurement,
 )
-from hrbridge.sensors.link import Link, News, Role, Wanted
+from hrbridge.sensors.link import Link, News, Read, Role, Wanted
 from hrbridge.sensors.radio import Radio, Timings
 
 log = logging.getLogger(__name__)
@@ -58,25 +59,29 @@ class BleSensor:
         self._floor = Floor(timings)
         self._radio = Radio(clock, timings, settings.recovery_command)
         self._tasks: list[asyncio.Task[None]] = []
+        first = Wanted(role=Role.FIRST, address=settings.address, name=settings.name, bond=settings.bond)
         second = Wanted(
             role=Role.SECOND, address=settings.fallback_address, name=settings.fallback_name, bond=settings.bond
         )
         speed = Wanted(role=Role.SPEED, address=settings.speed_address, name=settings.speed_name)
-        named = tuple(wanted for wanted in (second, speed) if wanted.address or wanted.name)
-        first = Wanted(role=Role.FIRST, address=settings.address, name=settings.name, others=named, bond=settings.bond)
-        slower = replace(timings, lost_after_s=SPEED_LOST_AFTER_S, reconnect_after_s=SPEED_RECONNECT_AFTER_S)
+        all_wanted = [first, *(each for each in (second, speed) if each.address or each.name)]
+        brief = replace(timings, connect_s=timings.connect_other_s)
+        patience = {
+            Role.FIRST: timings,
+            Role.SECOND: timings if settings.bond else brief,  # to be bonded waits for a person
+            Role.SPEED: replace(brief, lost_after_s=SPEED_LOST_AFTER_S, reconnect_after_s=SPEED_RECONNECT_AFTER_S),
+        }
         self._links = []
-        for wanted in (first, *named):
-            if wanted is speed:
-                steps = {TREADMILL_DATA: Treadmill().read, RSC_MEASUREMENT: FootPod().read}
-                self._links.append(Link(wanted, steps, self._radio, clock, slower, self._news))
-            else:
-                heart = {HEART_RATE_MEASUREMENT: read_heart_rate}
-                self._links.append(Link(wanted, heart, self._radio, clock, timings, self._news))
+        for each in all_wanted:
+            readers: dict[str, Read] = {HEART_RATE_MEASUREMENT: read_heart_rate}
+            if each is speed:
+                readers = {TREADMILL_DATA: Treadmill().read, RSC_MEASUREMENT: FootPod().read}
+            wanted = replace(each, others=tuple(other for other in all_wanted if other is not each))
+            self._links.append(Link(wanted, readers, self._radio, clock, patience[each.role], self._news))
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._radio.keep(), name="radio")]
-        self._tasks += [asyncio.create_task(self._keep(link), name=link.role) for link in self._links]
+        self._tasks = [asyncio.create_task(self._guard(self._radio.keep()), name="radio")]
+        self._tasks += [asyncio.create_task(self._guard(self._keep(link)), name=link.role) for link in self._links]
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -99,15 +104,22 @@ class BleSensor:
         return self._ready.popleft()
 
     async def _keep(self, link: Link) -> None:
+        told: set[str] = set()
+        while True:
+            try:
+                await link.keep()
+            except SensorError as error:
+                if link.role is Role.FIRST:
+                    raise
+                tell(log, f"{error}; the run goes on without {link.role}", told)
+            await asyncio.sleep(self._timings.left_out_s)
+
+    async def _guard(self, work: Coroutine[None, None, None]) -> None:
+        """What ends it is raised where the events are read."""
         try:
-            await link.keep()
-        except SensorError as error:
-            if link.role is Role.FIRST:
-                put(self._news, News(link.role, error))
-            else:
-                log.warning("%s; the run goes on without %s", error, link.role)
-        except Exception as error:  # ours to mend: raised where the events are read
-            put(self._news, News(link.role, error))
+            await work
+        except Exception as error:
+            put(self._news, News(Role.FIRST, error))
 
 
 class Floor:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 CALL_TAKES_S = 5.0  # most are answered in ms; a firmware that hangs is given up after two seconds
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 5.0
+SWITCH_ON_TRIES = 5
 PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
 RULE = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'"
@@ -69,6 +70,7 @@ class Bluetoothd:
                     )
                 )
                 self._bus, failures = bus, 0
+                self.runs = True  # it may have come while nobody told us; if not, the next call says so
                 await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
             except FOREIGN as error:
                 log.debug("watch bluetoothd: %s", in_words(error))
@@ -106,7 +108,14 @@ class Bluetoothd:
         try:
             await self._call(adapter, PROPERTIES, "Set", "ssv", *switch, Variant("b", False))
         finally:
-            await self._call(adapter, PROPERTIES, "Set", "ssv", *switch, Variant("b", True))
+            for tries_left in reversed(range(SWITCH_ON_TRIES)):  # nobody else would switch it on again
+                try:
+                    await self._call(adapter, PROPERTIES, "Set", "ssv", *switch, Variant("b", True))
+                    break
+                except Trouble:
+                    if not tries_left:
+                        raise
+                    await asyncio.sleep(RETRY_FIRST_S)
         return True
 
     async def _call(self, path: str, interface: str, member: str, signature: str = "", *arguments: Any) -> list[Any]:

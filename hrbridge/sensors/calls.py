@@ -168,6 +168,7 @@ def jittered(failures: int, first_s: float, longest_s: float) -> float:
     return pause_s * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def tell(logger: logging.Logger, words: str, told: str) -> None:
-    """The same trouble is told once, however often it comes."""
-    logger.log(logging.DEBUG if words == told else logging.WARNING, "%s", words)
+def tell(logger: logging.Logger, words: str, told: set[str]) -> None:
+    """The same trouble is told once, however often it comes; ``told`` remembers it."""
+    logger.log(logging.DEBUG if words in told else logging.WARNING, "%s", words)
+    told.add(words)

@@ -43,8 +43,6 @@ from hrbridge.sensors.radio import Heard, Radio, Timings
 
 log = logging.getLogger(__name__)
 
-# Four minutes of a strap. When the reader is slower than that the oldest event is dropped: what counts is the newest.
-EVENTS_KEPT = 256
 # A minute of a strap, between its callback and us. When full the oldest is dropped, for the same reason.
 PACKETS_KEPT = 64
 MALFORMED_IN_A_ROW = 10
@@ -83,7 +81,7 @@ class News(NamedTuple):
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which device: by address, or by the beginning of its name, else the only one in range that has ``service``.
 
-    What ``others`` name is not it.
+    What ``others`` name more closely, by an address or a longer name, is not it.
     """
 
     role: Role
@@ -97,9 +95,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
         """Whether this may be it, by what is heard of it."""
         if self.address:
             return heard.device.address.upper() == self.address.upper()
+        if any((other.address or len(other.name) > len(self.name)) and other.means(heard) for other in self.others):
+            return False
         if self.name:  # not every strap advertises the service; one that is named is recognised without
             return heard.name.casefold().startswith(self.name.casefold())
-        return self.service in heard.services and not any(other.means(heard) for other in self.others)
+        return self.service in heard.services
 
     def __str__(self) -> str:
         return self.address or self.name or "a heart-rate strap"
@@ -133,14 +133,14 @@ class Link:
         self._of_no_use: set[str] = set()  # addresses that announce the service and do not have it
         self._adopts = True  # a device left connected by a process that was killed is taken over
         self._alive = False
-        self._mute = False  # fell silent over a link that was thought to live, and has not been heard since
+        self._mute = False  # gave heart rate and fell silent, and was neither heard nor cured since
         self._battery_percent: int | None = None  # newly read, for the next sample
         self._failures = 0
         self._lives_s: deque[float] = deque(maxlen=EQUAL_LIVES)
         self._restarted_for_garbage = False
-        self._told = ""
+        self._told: set[str] = set()
+        self._bonds = wanted.bond  # the next call asks for a bond
         self._claims = contextlib.ExitStack()
-        self._claimed: set[str] = set()
         self._goodbye: asyncio.Task[None] | None = None
 
     async def keep(self) -> None:
@@ -158,27 +158,31 @@ class Link:
         device = await self._find()
         if device is None:
             if self._radio.works:
-                self._tell(self._not_heard())
+                tell(log, self._not_heard(), self._told)
             if self.role is not Role.FIRST:  # the run goes on without it: no scan without end
                 await self._pause(self._failures, timings.strap_retry_max_s)
                 self._failures += 1
             return
         longest_s = timings.strap_retry_max_s
         try:
-            why = await self._listen(device)
+            await self._listen(device)
         except Trouble as trouble:
-            why = str(trouble)
-            self._tell(why)
+            tell(log, str(trouble), self._told)
             if self._mute:
-                await self._radio.power_cycle(device)
+                await self._cure(device)
+            self._bonds = self._wanted.bond
             if isinstance(trouble, NotBondedError):
                 longest_s = timings.bond_retry_s
-        self._lose(why)
         await self._pause(self._failures, longest_s)
         self._failures += 1
 
     async def _pause(self, failures: int, longest_s: float) -> None:
         await asyncio.sleep(jittered(failures, self._timings.retry_first_s, longest_s))
+
+    async def _cure(self, device: BLEDevice) -> None:
+        """Once per silence: what has not helped is no hung adapter, but a strap that was taken off."""
+        if await self._radio.power_cycle(device):
+            self._mute = False
 
     # finding
 
@@ -192,11 +196,13 @@ class Link:
             if self._mute and self._mine:
                 try:
                     async with asyncio.timeout(self._timings.mute_s):
-                        return await self._hear_mine(ear, candidates, or_any=False)
+                        found = await self._hear_mine(ear, candidates, or_any=False)
                 except TimeoutError:
-                    await self._radio.power_cycle(self._mine)
-            async with asyncio.timeout(self._timings.scan_s):
-                found = await self._hear_mine(ear, candidates, or_any=True)
+                    await self._cure(self._mine)
+            if found is None:
+                # While the adapter hangs it refuses to be switched off: to be asked again soon.
+                async with asyncio.timeout(self._timings.mute_s if self._mute else self._timings.scan_s):
+                    found = await self._hear_mine(ear, candidates, or_any=True)
             if found is None:
                 async with asyncio.timeout(self._timings.choose_s):
                     found = await self._hear_mine(ear, candidates, or_any=False)
@@ -234,8 +240,11 @@ class Link:
     def _may_be_mine(self, heard: Heard) -> bool:
         """Whether a device whose address is not the right one is a candidate."""
         device, wanted = heard.device, self._wanted
-        if self._mine:
-            return device.name == self._mine.name and changes_address(device) and changes_address(self._mine)
+        if self._radio.taken.get(device.address, self) is not self:
+            return False
+        if self._mine:  # without a name it could be any telephone
+            same_name = bool(device.name) and device.name == self._mine.name
+            return same_name and changes_address(device) and changes_address(self._mine)
         return not wanted.address and device.address not in self._of_no_use and wanted.means(heard)
 
     def _not_heard(self) -> str:
@@ -250,12 +259,20 @@ class Link:
 
     # listening
 
-    async def _listen(self, device: BLEDevice) -> str:
-        """Connect and pass on what comes until the link is of no use; returns why. Raises Trouble and SensorError."""
-        timings = self._timings
-        if device.address not in self._claimed:
+    def _claim(self, device: BLEDevice) -> None:
+        """Nobody else may have it, neither in this process nor in another. Raises Trouble and SensorError."""
+        taken = self._radio.taken
+        if device.address not in taken:
             self._claims.enter_context(claimed(device.address))
-            self._claimed.add(device.address)
+            taken[device.address] = self
+            self._claims.callback(taken.pop, device.address)
+        if taken[device.address] is not self:
+            raise Trouble(f"{called(device)} is listened to already")
+
+    async def _listen(self, device: BLEDevice) -> None:
+        """Connect and pass on what comes until the link is of no use. Raises Trouble and SensorError."""
+        timings = self._timings
+        self._claim(device)
         # Each connection has its own queue: what an old one still delivers, nobody reads. A text: why it is over.
         packets: asyncio.Queue[tuple[float, bytes] | str] = asyncio.Queue(PACKETS_KEPT)
 
@@ -266,13 +283,20 @@ class Link:
             device,
             lambda _client: put(packets, "disconnected"),
             timeout=timings.connect_s,
-            pair=self._wanted.bond,
+            pair=self._bonds,
         )
         try:
-            async with self._radio.calling():
-                # Bleak keeps the limit itself and then hangs up; ours is for when that hangs.
-                limit_s = timings.connect_s + timings.disconnect_s
-                await bounded(f"connect to {called(device)}", client.connect(), limit_s)
+            try:
+                async with self._radio.calling():
+                    # Bleak keeps the limit itself and then hangs up; ours is for when that hangs.
+                    limit_s = timings.connect_s + timings.disconnect_s
+                    await bounded(f"connect to {called(device)}", client.connect(), limit_s)
+            except NotBondedError:
+                if not self._bonds:
+                    raise
+                self._bonds = False  # it may know no bonds at all: the next call goes without
+                log.info("%s refuses to be bonded: trying without", called(device))
+                return
             while not packets.empty():  # Bleak tries again by itself when Wi-Fi disturbs, and tells of each failure
                 packets.get_nowait()
             with translated(f"connect to {called(device)}"):  # the link may be gone again
@@ -283,20 +307,22 @@ class Link:
             await bounded(
                 f"subscribe to {called(device)}", client.start_notify(chars[uuid], arrived), timings.subscribe_s
             )
+            if self._mine is None:
+                self._source = device.address
+                self._warn_of_changing_address(device)
             self._mine = device
-            self._source = self._source or device.address
-            self._warn_of_changing_address(device)
             first = asyncio.Event()
             battery = asyncio.create_task(self._watch_battery(client, first), name="battery")
             try:
                 with self._radio.bluetoothd.alarming(lambda why: put(packets, why)):
                     why = await self._pass_on(device, self._readers[uuid], packets, first)
+                self._lose(why)  # before hanging up, which may take seconds
             finally:
                 battery.cancel()
                 await asyncio.wait({battery})
             if not first.is_set():
-                raise Trouble(f"{called(device)}: connected, then {why}: is it worn, and wet?")
-            return why
+                worn = "" if self.role is Role.SPEED else ": is it worn, and wet?"
+                raise Trouble(f"{called(device)}: connected, then {why}{worn}")
         finally:
             await self._disconnect(client)
 
@@ -335,7 +361,8 @@ class Link:
         while True:
             silent_s = self._clock.now_s() - sensible_s if packets.empty() else 0.0
             if silent_s >= timings.reconnect_after_s:
-                self._mute = True
+                # A foot pod that stands still and a strap that was never worn are silent without a hung adapter.
+                self._mute |= first.is_set() and self.role is not Role.SPEED
                 return f"silent for {timings.reconnect_after_s:g} s"
             if silent_s >= timings.lost_after_s:
                 self._lose(f"silent for {timings.lost_after_s:g} s")
@@ -363,7 +390,7 @@ class Link:
             if not first.is_set():
                 self._failures = min(self._failures, FAILURES_OF_A_LIVE_STRAP)
                 log.info("%s: %s arrives", called(device), self.role)
-                self._told = ""
+                self._told.clear()
                 first.set()
             if at_s - connected_s >= timings.settled_s:
                 self._failures = 0
@@ -424,10 +451,6 @@ class Link:
             self._alive = False
             log.info("%s lost: %s", self.role, why)
             put(self._news, News(self.role, SignalLost(self._clock.now_s(), why=why)))
-
-    def _tell(self, words: str) -> None:
-        tell(log, words, self._told)
-        self._told = words
 
 
 class Candidate(Struct, frozen=True):

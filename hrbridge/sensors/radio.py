@@ -46,6 +46,7 @@ class Timings(Struct, frozen=True, kw_only=True):
     choose_s: float = 5.0  # for rivals to be heard; straps advertise at least once per second
     scan_call_s: float = 5.0  # start or stop a scan; answered in ms
     connect_s: float = 20.0  # 0.4 s, 5.4 s with a strap that takes 0.5 s per answer
+    connect_other_s: float = 8.0  # a second sensor or treadmill: the first one cannot be looked for meanwhile
     subscribe_s: float = 10.0  # 3.0 s with that strap
     battery_s: float = 3.0  # a read that BlueZ answers "in progress" is repeated without end by Bleak
     battery_every_s: float = 600.0
@@ -55,6 +56,7 @@ class Timings(Struct, frozen=True, kw_only=True):
     radio_retry_max_s: float = 5.0  # no adapter, no bluetoothd: asking is cheap, but may start bluetoothd each time
     strap_retry_max_s: float = 30.0  # a strap that refuses again and again
     bond_retry_s: float = 60.0  # a device that wants to be bonded wants a person first
+    left_out_s: float = 60.0  # a second sensor or treadmill that is of no use may be another's, or not broadcast yet
     settled_s: float = 30.0  # of heart rate, and earlier failures are forgotten; Polar H7 was seen to drop at 30 s
     give_back_s: float = 10.0  # of heart rate from the first sensor, before the second one is left again
     first_choice_s: float = 30.0  # at the start, for the first sensor to be found before the second one is heard
@@ -82,7 +84,8 @@ class Radio:
         self._air = asyncio.Lock()  # some controllers cannot scan and call at the same time
         self.bluetoothd = Bluetoothd()
         self._power_cycled_s = -POWER_CYCLE_EVERY_S
-        self._told = ""
+        self._told: set[str] = set()
+        self.taken: dict[str, object] = {}  # addresses, and whose they are: no two hold the same device
         self.works = False  # the last scan could be started
 
     async def keep(self) -> None:
@@ -121,6 +124,8 @@ class Radio:
         while True:
             await self._wanted.wait()
             self._news.clear()  # before the air is waited for: who calls meanwhile must not wait for a whole scan
+            came = self.bluetoothd.came
+            came.clear()  # before the attempt: it may come while that fails
             try:
                 async with self._air:
                     await self._scan()
@@ -131,7 +136,6 @@ class Radio:
                 words = str(trouble) if self.bluetoothd.runs else "bluetoothd has ended: sudo systemctl start bluetooth"
                 if failures:
                     tell(log, words, self._told)
-                    self._told = words
                 else:  # a restart of bluetoothd passes within a second: not worth a word
                     log.debug("%s", words)
             if not failures:
@@ -139,8 +143,6 @@ class Radio:
             if self._recovery_command and self._clock.now_s() >= recover_at_s:
                 recover_at_s = self._clock.now_s() + RECOVER_EVERY_S
                 await self._recover()
-            came = self.bluetoothd.came
-            came.clear()
             await wait(came, jittered(failures, self._timings.retry_first_s, self._timings.radio_retry_max_s))
             failures = 0 if came.is_set() else failures + 1  # it has its adapters a moment later
 
@@ -151,7 +153,8 @@ class Radio:
         for device in await bounded("look for sensors", self._connected(), limit_s):
             self._hear(Heard(device, device.name or "", tuple(properties(device).get("UUIDs", ())), None))
         await bounded("look for sensors", scanner.start(), limit_s)
-        self.works, self._told = True, ""
+        self.works = True
+        self._told.clear()
         try:
             await wait(self._news, self._timings.scan_s)
         finally:
@@ -161,12 +164,14 @@ class Radio:
                 log.debug("%s", trouble)
 
     async def _connected(self) -> list[BLEDevice]:
-        adapter = await BleakAdapter.get()
+        adapters = [await BleakAdapter.get()]
         services = [HEART_RATE_SERVICE, FITNESS_MACHINE_SERVICE, RUNNING_SPEED_SERVICE]
-        devices = await adapter.get_connected_devices(services)
-        if not devices or sys.platform != "linux":
-            return devices
+        if sys.platform != "linux":
+            return await adapters[0].get_connected_devices(services)
+        # Of two adapters Bleak scans with either, and with the other one the next time; a link may be left on both.
         held = await self.bluetoothd.connected()
+        adapters = [await BleakAdapter.get(bluez={"adapter": name}) for name in {path.split("/")[3] for path in held}]
+        devices = [device for each in adapters for device in await each.get_connected_devices(services)]
         return [device for device in devices if device.details["path"] in held]
 
     def _advertised(self, device: BLEDevice, data: AdvertisementData) -> None:
@@ -181,7 +186,9 @@ class Radio:
         """The runner's own command, for an adapter that nothing else brings back."""
         log.warning("Bluetooth does not come back: running %s", self._recovery_command[0])
         try:
-            process = await asyncio.create_subprocess_exec(*self._recovery_command, stdin=asyncio.subprocess.DEVNULL)
+            process = await asyncio.create_subprocess_exec(
+                *self._recovery_command, stdin=asyncio.subprocess.DEVNULL, stdout=2
+            )  # what it says belongs to the log: standard output may be JSON
             async with asyncio.timeout(RECOVERY_TAKES_S):
                 code = await process.wait()
         except OSError as error:
@@ -192,8 +199,8 @@ class Radio:
         else:
             log.log(logging.ERROR if code else logging.INFO, "[sensor] recovery_command ended with %d", code)
 
-    async def power_cycle(self, device: BLEDevice) -> None:
-        """Switch the adapter off and on, for a device that cannot be reached since it fell silent.
+    async def power_cycle(self, device: BLEDevice) -> bool:
+        """Switch the adapter off and on, for a device that cannot be reached since it fell silent; True when done.
 
         The one cure for a chip whose firmware hung. Seen on a kernel 6.1: after
         a hang the chip goes on holding a link that BlueZ believes ended, so
@@ -206,11 +213,14 @@ class Radio:
         path = device.details.get("path", "") if isinstance(device.details, dict) else ""
         now_s = self._clock.now_s()
         if not path or now_s - self._power_cycled_s < POWER_CYCLE_EVERY_S:
-            return
+            return False
         self._power_cycled_s = now_s
         async with self.calling():
             try:
-                if await self.bluetoothd.power_cycle(path.rpartition("/dev_")[0]):
-                    log.warning("%s fell silent and cannot be reached: switched the adapter off and on", called(device))
+                done = await self.bluetoothd.power_cycle(path.rpartition("/dev_")[0])
             except Trouble as trouble:
                 log.debug("%s", trouble)
+                return False
+        if done:
+            log.warning("%s fell silent and cannot be reached: switched the adapter off and on", called(device))
+        return done

@@ -136,6 +136,7 @@ SCENARIOS = (
     Scenario(name="adapter off for 8 s", cause="bluetoothctl power off; sleep 8; bluetoothctl power on"),
     Scenario(name="adapter gone for 8 s", cause=fault("adapter_gone", 8)),
     Scenario(name="adapter hung for 12 s", cause=fault("adapter_hang", 12)),
+    Scenario(name="adapter hung for 18 s", cause=fault("adapter_hang", 18)),
     Scenario(name="adapter hung for 12 s, link lost", cause=fault("adapter_hang", 12, link="lost")),
     Scenario(name="bluetoothd restarted", cause="bluez restart"),
     Scenario(name="bluetoothd stopped for 5 s", cause="bluez stop; sleep 5; bluez start"),

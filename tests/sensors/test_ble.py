@@ -11,6 +11,8 @@ from fake_bluez import Strap, foot_pod_services, treadmill_services, uuid
 from msgspec.structs import replace
 
 from hrbridge.events import Sample, SignalBack, SignalLost, Speed
+from hrbridge.sensors import ble as module
+from hrbridge.sensors import radio
 from hrbridge.sensors.ble import Floor
 from hrbridge.sensors.link import Role
 from hrbridge.sensors.radio import Timings
@@ -197,6 +199,59 @@ async def test_an_unnamed_strap_is_not_confused_with_the_named_second_one(bluez,
     assert sample.source == MINE
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"name": "Polar", "fallback_address": OTHER}, id="the-first-could-be-both"),
+        pytest.param({"address": MINE, "fallback_name": "Polar"}, id="the-second-could-be-both"),
+        pytest.param({"name": "Polar H10", "fallback_name": "Polar"}, id="the-longer-name-says-more"),
+        pytest.param({"name": "Polar", "fallback_name": "Polar Verity"}, id="the-other-way-round"),
+    ],
+)
+async def test_two_whose_names_begin_alike_are_told_apart(bluez, strap, watch, caplog, settings):
+    watch.name = "Polar Verity"
+    bluez.straps.append(watch)
+    async with sensor(**settings) as ble:
+        sample = await hear(ble, bluez, strap)
+        await bluez.subscribed(watch)
+    assert sample.source == MINE
+    assert warnings(caplog) == []
+
+
+async def test_one_strap_is_never_first_and_second_at_once(bluez, strap, watch):
+    watch.name = "Polar Verity"
+    async with sensor(name="Polar", fallback_name="Polar") as ble:
+        await hear(ble, bluez, strap)
+        bluez.straps.append(watch)
+        await bluez.subscribed(watch)
+        sample = await hear(ble, bluez, strap)
+    assert sample.source == MINE
+    assert bluez.calls.count("StartNotify") == 2
+
+
+async def test_a_second_sensor_that_does_not_answer_does_not_keep_the_strap_waiting(bluez, strap, watch):
+    strap.advertises = watch.answers = False
+    bluez.straps.append(watch)
+    async with sensor(replace(FAST, connect_s=30.0), address=MINE, fallback_address=OTHER) as ble:
+        await bluez.until(lambda: "Connect" in bluez.calls)
+        strap.advertises = True
+        sample = await hear(ble, bluez, strap)
+    assert sample.source == MINE
+
+
+async def test_a_watch_that_broadcasts_only_later_is_the_second_sensor_then(bluez, strap, watch):
+    broadcast, watch.services = watch.services, {uuid(0x180F): []}
+    bluez.straps.append(watch)
+    async with sensor(replace(FAST, left_out_s=0.02), address=MINE, fallback_address=OTHER) as ble:
+        await told("the run goes on without second heart rate")
+        await bluez.until(lambda: not bluez.connected(watch))
+        bluez.forget(watch)
+        watch.services = broadcast
+        await bluez.subscribed(watch)
+        sample = await hear(ble, bluez, strap)
+    assert sample.source == MINE
+
+
 async def test_a_second_sensor_that_is_not_there_does_not_disturb(bluez, strap, caplog):
     async with sensor(address=MINE, fallback_address=OTHER) as ble:
         await told("not connected to a phone or watch? Still looking")
@@ -291,6 +346,16 @@ async def test_a_treadmill_that_is_switched_off_is_no_loss_of_heart_rate(bluez, 
     assert isinstance(event, Speed)
 
 
+async def test_a_treadmill_that_stands_still_is_not_asked_whether_it_is_worn(bluez, strap, treadmill, monkeypatch):
+    monkeypatch.setattr(module, "SPEED_LOST_AFTER_S", 0.1)
+    monkeypatch.setattr(module, "SPEED_RECONNECT_AFTER_S", 0.1)
+    strap.advertises = False
+    bluez.straps.append(treadmill)
+    async with sensor(address=MINE, speed_address=BELT):
+        await told("connected, then silent for 0.1 s")
+    assert bluez.powered == []
+
+
 async def test_a_device_that_knows_no_speed_is_left_out_and_the_run_goes_on(bluez, strap, watch):
     bluez.straps.append(watch)
     async with sensor(address=MINE, speed_address=OTHER) as ble:
@@ -305,3 +370,13 @@ async def test_nothing_is_ever_written_to_a_treadmill(bluez, strap, treadmill):
         await hear(ble, bluez, strap)
         await bluez.subscribed(treadmill, 0x2ACD)
     assert "WriteValue" not in bluez.calls
+
+
+# our own mistakes
+
+
+async def test_a_mistake_of_ours_in_the_radio_is_heard(bluez, monkeypatch):
+    monkeypatch.setattr(radio, "BleakScanner", None)
+    async with sensor(address=MINE) as ble:
+        with pytest.raises(ExceptionGroup, match="unhandled errors in a TaskGroup"):
+            await next_event(ble, Sample)

@@ -167,6 +167,16 @@ async def test_a_strap_left_connected_by_a_dead_process_is_taken_over(bluez, str
     assert "Connect" not in bluez.calls
 
 
+@pytest.mark.parametrize("adapter", ["/org/bluez/hci0", "/org/bluez/hci1"])
+async def test_a_strap_left_connected_to_either_of_two_adapters_is_taken_over(bluez, strap, adapter):
+    bluez.plug_in("/org/bluez/hci1")
+    strap.adapter = adapter
+    bluez.link(strap)
+    async with sensor(address=MINE) as ble:
+        sample = await hear(ble, bluez, strap)
+    assert sample.source == MINE
+
+
 async def test_a_connected_strap_and_another_in_range_is_refused(bluez, strap):
     bluez.link(strap)
     bluez.straps.append(Strap(OTHER, "HRM-Dual"))
@@ -244,6 +254,7 @@ async def test_ten_packets_in_a_row_without_sense_reconnect_once(bluez, strap):
     async with listening(bluez, strap) as ble:
         await bluez.notify(strap, *["01 50"] * 10)
         lost = await next_event(ble, SignalLost)
+        await bluez.until(lambda: not bluez.connected(strap))
         await bluez.subscribed(strap)
         await bluez.notify(strap, *["01 50"] * 10, BEAT)
         await next_event(ble, Sample)
@@ -384,6 +395,36 @@ async def test_a_watch_that_changes_its_address_is_found_by_its_name(bluez, stra
     assert sample.source == strap.address  # still the same sensor
 
 
+async def test_a_nameless_watch_that_changes_its_address_is_not_confused_with_a_telephone(bluez, strap):
+    strap.address, strap.address_type, strap.name = "4A:00:00:00:00:01", "random", "4A-00-00-00-00-01"
+    async with sensor() as ble:
+        await hear(ble, bluez, strap)
+        strap.advertises = False
+        telephone = Strap("5A:00:00:00:00:02", "5A-00-00-00-00-02", "random", advertised=[], services={})
+        bluez.straps.append(telephone)
+        bluez.drop(strap)
+        scans = bluez.calls.count("StartDiscovery")
+        await bluez.until(lambda: bluez.calls.count("StartDiscovery") == scans + 2)
+        strap.advertises = True
+        await hear(ble, bluez, strap)
+    assert bluez.calls.count("Connect") == 2
+
+
+async def test_troubles_that_take_turns_are_told_once_each(bluez, strap, caplog):
+    strap.connect_errors = [("org.bluez.Error.Failed", "first"), ("org.bluez.Error.Failed", "second")] * 3
+    async with sensor(address=MINE) as ble:
+        await hear(ble, bluez, strap)
+    assert [message.rpartition(" ")[2] for message in warnings(caplog)] == ["first", "second"]
+
+
+async def test_a_loss_is_told_before_the_hanging_up_is_done(bluez, strap):
+    strap.disconnect_hangs = True
+    async with listening(bluez, strap, replace(FAST, disconnect_s=60.0, leave_s=0.1)) as ble:
+        await bluez.notify(strap, *["01 50"] * 10)
+        lost = await next_event(ble, SignalLost)
+    assert lost.why == "10 packets in a row make no sense"
+
+
 @pytest.mark.parametrize(
     "errors",
     [
@@ -460,10 +501,31 @@ async def test_nobody_is_bonded_unasked(bluez, strap):
 
 
 async def test_a_bond_that_is_refused_is_told_in_words(bluez, strap, caplog):
+    strap.wants_bond = True
     strap.pair_error = ("org.bluez.Error.AuthenticationFailed", "Authentication Failed")
     async with sensor(replace(FAST, bond_retry_s=0.02), address=MINE, bond=True):
         await bluez.until(lambda: bluez.calls.count("Pair") == 3)
     assert [message.partition(": ")[2][:24] for message in warnings(caplog)] == ["it wants to be bonded: s"]
+
+
+async def test_a_strap_that_knows_no_bond_is_used_without_one(bluez, strap, caplog):
+    strap.pair_error = ("org.bluez.Error.AuthenticationFailed", "Authentication Failed")
+    async with sensor(address=MINE, bond=True) as ble:
+        sample = await hear(ble, bluez, strap)
+    assert sample.heart_rate_bpm == 120
+    assert bluez.calls.count("Pair") == 1
+    assert warnings(caplog) == []
+
+
+async def test_a_bond_that_nobody_confirmed_in_time_is_asked_for_again(bluez, strap):
+    strap.pair_error = ("org.bluez.Error.AuthenticationTimeout", "Authentication Timeout")
+    strap.connect_errors = [("org.bluez.Error.Failed", "a watch hangs up on strangers")]
+    strap.wants_bond = True
+    async with sensor(address=MINE, bond=True) as ble:
+        await bluez.until(lambda: "Connect" in bluez.calls)
+        strap.pair_error = None
+        await hear(ble, bluez, strap)
+    assert [call for call in bluez.calls if call in ("Pair", "Connect")] == ["Pair", "Connect", "Pair"]
 
 
 async def test_a_strap_that_drops_at_equal_intervals_gets_a_hint(bluez, strap, monkeypatch, caplog):
@@ -504,9 +566,12 @@ async def test_a_watch_whose_broadcast_ends_is_asked_for_and_comes_back(bluez, s
     assert sample.heart_rate_bpm == 120
 
 
-async def test_a_watch_pinned_by_an_address_that_will_change_is_told(bluez, strap, caplog):
+async def test_a_watch_pinned_by_an_address_that_will_change_is_told_once(bluez, strap, caplog):
     strap.address, strap.address_type = "4A:00:00:00:00:01", "random"
     async with sensor(address=strap.address) as ble:
+        await hear(ble, bluez, strap)
+        bluez.drop(strap)
+        await next_event(ble, SignalLost)
         await hear(ble, bluez, strap)
     assert warnings(caplog) == [
         "Polar H10 1234ABCD (4A:00:00:00:00:01) changes its address now and then: "

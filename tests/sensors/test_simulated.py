@@ -768,7 +768,8 @@ SIMULATED_KEYS = {
     "hilly_walks": 1.0,
     "temperature_c": 30.0,
 }
-OF_OTHER_SENSORS = {"kind", "address", "name", "fallback_address", "speed_address", "file"}
+OF_OTHER_SENSORS = {"kind", "address", "name", "fallback_address", "fallback_name", "speed_address", "speed_name"}
+OF_OTHER_SENSORS |= {"bond", "recovery_command", "file"}
 
 
 @cache
