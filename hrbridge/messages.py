@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -161,13 +161,26 @@ class Summary(Payload, frozen=True, kw_only=True):
     distance_m: Annotated[float | None, _said("null without a source that knows it")]
 
 
+class Discovery(Struct, frozen=True, kw_only=True):
+    """A runner as a device of Home Assistant, in the words of its MQTT discovery; an empty message removes it."""
+
+    device: Annotated[dict[str, str | list[str]], _said("the runner's device: its name, what made it")]
+    origin: Annotated[dict[str, str], _said("who publishes this")]
+    availability: Annotated[list[dict[str, str]], _said("where status says whether the bridge is there")]
+    qos: Annotated[int, _said("for what Home Assistant subscribes to and sends")]
+    components: Annotated[dict[str, dict[str, Any]], _said("its entities: sensors, an event, a number, buttons")]
+
+
 class Direction(StrEnum):
     FROM_BRIDGE = "bridge"
     FROM_CLIENT = "client"
 
 
 class Topic(Struct, frozen=True):
-    """One row of the contract; ``name`` is relative to ``base/runner/``, ``+`` stands for a client's name."""
+    """One row of the contract; ``name`` is relative to ``base/runner/``, ``+`` stands for a client's name.
+
+    ``whole``: the name stands by itself, in the tree of Home Assistant.
+    """
 
     name: str
     direction: Direction
@@ -175,9 +188,12 @@ class Topic(Struct, frozen=True):
     retain: bool
     expiry_s: int | None
     payload: type | None
+    whole: bool = False
 
     def under(self, base_topic: str, runner_id: str) -> str:
         """The whole topic of one runner."""
+        if self.whole:
+            return self.name.format(runner=runner_id)
         return f"{base_topic}/{runner_id}/{self.name}"
 
 
@@ -193,6 +209,10 @@ CONTROL_SET = Topic("control/set", Direction.FROM_CLIENT, 1, False, 10, ControlS
 CONTROL_RESULT = Topic("control/result", Direction.FROM_BRIDGE, 1, False, 10, ControlResult)
 SUMMARY = Topic("session/summary", Direction.FROM_BRIDGE, 1, True, 7 * 86_400, Summary)
 CLIENT_STATUS = Topic("client/+/status", Direction.FROM_CLIENT, 1, True, None, None)
+DISCOVERY = Topic(
+    "homeassistant/device/hrbridge_{runner}/config", Direction.FROM_BRIDGE, 1, True, None, Discovery, whole=True
+)
+HOME_ASSISTANT_STATUS = Topic("homeassistant/status", Direction.FROM_CLIENT, 1, False, None, None, whole=True)
 
 TOPICS = (
     STATUS,
@@ -206,6 +226,8 @@ TOPICS = (
     CONTROL_RESULT,
     SUMMARY,
     CLIENT_STATUS,
+    DISCOVERY,
+    HOME_ASSISTANT_STATUS,
 )
 
 # The sound that goes with a cue: a headset may play it instead of, or before, the words.
@@ -246,6 +268,11 @@ def decode_rpe(payload: bytes) -> float:
 def decode_control(payload: bytes) -> ControlSet:
     """``pause`` or ``{"v":1,"action":"pause","id":"..."}``; raises RefusedInputError."""
     return _decode(payload, ControlSet, "action", f"action is one of {', '.join(Action)}")
+
+
+def decode_ack(payload: bytes) -> CueAck:
+    """What became of a cue; raises RefusedInputError."""
+    return _decode(payload, CueAck, "client", "an ack has client, sid, seq and result, which is played or dropped")
 
 
 def _decode(payload: bytes, into: type[P], field: str, allowed: str) -> P:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from hrbridge import __version__, messages, trace
+from hrbridge import __version__, home_assistant, messages, trace
 from hrbridge.broker import KEEPALIVE_S
 from hrbridge.config import Config, Plan
 from hrbridge.decisions import REASONS, Cue, CueKind, Phase, Ratio, Reason, Step, Trust
@@ -40,7 +40,7 @@ BARE = {messages.RPE_SET.name: "rpe", messages.CONTROL_SET.name: "action"}
 SAYS_A_CUE = (Cue, messages.CueMessage, messages.LastCue)
 
 _SID = "5f3a9c01"
-EXAMPLES: dict[str, Payload | str] = {
+EXAMPLES: dict[str, Payload | messages.Discovery | str] = {
     messages.STATUS.name: "online",
     messages.INFO.name: messages.Info(
         sid=_SID, version=__version__, sensor="heart-rate strap", plan="easy-4-1", capabilities=tuple(Action)
@@ -100,6 +100,8 @@ EXAMPLES: dict[str, Payload | str] = {
         distance_m=None,
     ),
     messages.CLIENT_STATUS.name: "online",
+    messages.DISCOVERY.name: home_assistant.discovery("hrbridge", "alex"),
+    messages.HOME_ASSISTANT_STATUS.name: "online",
 }
 
 
@@ -190,7 +192,8 @@ def _cue_reasons() -> Schema:
 
 def _complete(payload: Schema, direction: Direction) -> None:
     """What a payload is over MQTT: of this version, and from the bridge with every field, null where it is unknown."""
-    payload["properties"]["v"]["const"] = messages.VERSION
+    if "v" in payload["properties"]:  # what others have laid down has none
+        payload["properties"]["v"]["const"] = messages.VERSION
     if direction is Direction.FROM_BRIDGE:
         payload["required"] = list(payload["properties"])
 
@@ -266,7 +269,7 @@ def _connect() -> Schema:
 
 def _key(topic: Topic) -> str:
     """``client/+/status`` as a name: ``client_status``."""
-    return topic.name.replace("/+", "").replace("/", "_")
+    return topic.name.replace("/+", "").replace("_{runner}", "").replace("/", "_")
 
 
 def _address(topic: Topic) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -34,6 +36,7 @@ class Process:
         self._program = needs_tool("mosquitto")
         self._config = config
         self._process: subprocess.Popen[str] | None = None
+        self._reading: threading.Thread | None = None
 
     def start(self) -> None:
         """Returns when it listens."""
@@ -46,7 +49,8 @@ class Process:
             said.append(line)
             if " running" in line:
                 # Nobody else reads it, and a broker that cannot write its log stands still.
-                threading.Thread(target=deque, args=(self._process.stderr, 0), daemon=True).start()
+                self._reading = threading.Thread(target=deque, args=(self._process.stderr, 0), daemon=True)
+                self._reading.start()
                 return
         raise RuntimeError("mosquitto did not start: " + "".join(said))
 
@@ -87,6 +91,8 @@ class Process:
         assert process.stderr is not None
         process.send_signal(number)
         process.wait(timeout=5)
+        if self._reading is not None:
+            self._reading.join()
         process.stderr.close()
 
 
@@ -118,6 +124,47 @@ class Mosquitto(Process):
         config = folder / f"mosquitto-{self.port}.conf"
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         super().__init__(needs_tool, config)
+
+
+class Relay:
+    """The way to a broker, which can be cut; opened with ``async with``."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._ends: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Without a good-bye to either side. Whoever comes after is let through."""
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
+    def close(self) -> None:
+        """Cut, and let nobody through any more."""
+        self._server.close()
+        self.cut()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        self._ends += [writer, far_writer]
+        await asyncio.gather(_pour(reader, far_writer), _pour(far_reader, writer))
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while some := await reader.read(65_536):
+            writer.write(some)
+            await writer.drain()
+    writer.close()
 
 
 def _die_with_parent() -> None:

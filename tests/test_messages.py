@@ -26,6 +26,8 @@ TABLE = {
     "control/result": (1, False, 10),
     "session/summary": (1, True, 604_800),
     "client/+/status": (1, True, None),
+    "homeassistant/device/hrbridge_{runner}/config": (1, True, None),
+    "homeassistant/status": (1, False, None),
 }
 
 

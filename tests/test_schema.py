@@ -35,6 +35,8 @@ TRACES = ROOT / "tests" / "traces"
 PLANS = [*(ROOT / "configs" / "plans").glob("*.toml"), *(TRACES / "plans").glob("*.toml")]
 RUNNER = Runner(id="alex", max_heart_rate_bpm=180, resting_heart_rate_bpm=60)
 FROM_BRIDGE = [topic.name for topic in messages.TOPICS if topic.direction is Direction.FROM_BRIDGE]
+NAMES = {topic.under("hrbridge", "alex"): topic.name for topic in messages.TOPICS}
+ADDRESSES = {topic.under("hrbridge", "{runner}"): topic.name for topic in messages.TOPICS}
 
 SCHEMAS = schema.json_schemas()
 MQTT = {name: Draft202012Validator(each) for name, each in SCHEMAS["mqtt"].items()}
@@ -87,19 +89,21 @@ def heard(
 async def whole_session(broker: Mosquitto) -> dict[str, list[Heard]]:
     messages_heard: dict[str, list[Heard]] = {}
     async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        await client.subscribe("hrbridge/alex/#", options=SubscribeOptions(qos=1, retainAsPublished=True))
+        for topics in ("hrbridge/alex/#", "homeassistant/#"):
+            await client.subscribe(topics, options=SubscribeOptions(qos=1, retainAsPublished=True))
 
         async def hear(name: str) -> None:
             """Take down what comes, up to the next message of a topic."""
             async for message in client.messages:
-                heard_name = str(message.topic).removeprefix("hrbridge/alex/")
+                heard_name = NAMES.get(str(message.topic), str(message.topic))
                 expiry_s = getattr(message.properties, "MessageExpiryInterval", None)
                 payload = bytes(message.payload)
                 messages_heard.setdefault(heard_name, []).append(Heard(payload, message.qos, message.retain, expiry_s))
                 if heard_name == name:
                     return
 
-        async with MqttSink(Mqtt(url=broker.url), RUNNER, HandClock(), asyncio.Queue(), sensor="Polar H10") as bridge:
+        settings = Mqtt(url=broker.url, home_assistant_discovery=True)
+        async with MqttSink(settings, RUNNER, HandClock(), asyncio.Queue(), sensor="Polar H10") as bridge:
             bridge.begin("run-1", Plan(name="two-rounds"))
             await client.publish("hrbridge/alex/client/ear/status", "online", qos=1, retain=True)
             for step in trace.read(TRACES / "dropout.jsonl").steps:
@@ -128,7 +132,7 @@ def binding(name: str) -> dict[str, Any]:
     (found,) = (
         operation["bindings"]["mqtt"]
         for operation in ASYNCAPI["operations"].values()
-        if ASYNCAPI["channels"][operation["channel"]["$ref"].split("/")[-1]]["address"] == f"hrbridge/{{runner}}/{name}"
+        if ADDRESSES.get(ASYNCAPI["channels"][operation["channel"]["$ref"].split("/")[-1]]["address"]) == name
     )
     return dict(found)
 

@@ -1,7 +1,8 @@
 """The steps of a session as MQTT messages, and the runner's wishes coming back.
 
 ``take`` only fills slots and returns; one task, the supervisor, connects,
-publishes and listens, and comes back for ever after every loss. State is a
+publishes and listens, and comes back for ever after every loss. What comes in
+goes to ``wishes`` and ``listeners``. State is a
 slot in which the latest wins: nobody wants an old one. Cues and readings wait
 in queues; the oldest and the expired are dropped, because a cue that comes
 late is worse than none. Readings that come at once go out one by one: each
@@ -11,45 +12,60 @@ has beats of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import random
 import secrets
 from collections import deque
 from collections.abc import Iterator
 from typing import Self
 
-import aiomqtt
 import msgspec
-from aiomqtt import ProtocolVersion
 from msgspec import Struct
 from msgspec.structs import replace
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from hrbridge import __version__, messages
-from hrbridge.broker import BrokerTrouble, Will, connection, locate, properties, protocols
+from hrbridge import __version__, home_assistant, messages
+from hrbridge.broker import (
+    KEEPALIVE_S,
+    Attempts,
+    BrokerTrouble,
+    Client,
+    Will,
+    connection,
+    locate,
+    properties,
+    protocols,
+)
 from hrbridge.config import Mqtt, Plan, Runner
 from hrbridge.decisions import Cue, Phase, Step, Trust
 from hrbridge.errors import BrokerError
 from hrbridge.events import Action, Command, Sample, Speed
-from hrbridge.messages import ControlResult, ControlSet, RefusedInputError, Topic
+from hrbridge.messages import ControlResult, ControlSet, Topic
 from hrbridge.ports import Clock
+from hrbridge.sinks.listeners import Listeners
 from hrbridge.sinks.summary import Tally
+from hrbridge.sinks.wishes import Answer, Wishes
 
 log = logging.getLogger(__name__)
 
 MAX_CUES = 8
 # A strap sends one reading a second, some up to four, and each is worth five seconds.
 MAX_READINGS = 32
-MAX_ANSWERS = 8
+# What the network side has to say besides, to Home Assistant or against an old will.
+MAX_NOTES = 8
 STATE_EVERY_S = 5.0
 PUBLISH_TIMEOUT_S = 2.0
 GOODBYE_TIMEOUT_S = 2.0
 WILL_DELAY_S = 5
-BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
-LASTING_BACKOFF_S = 30.0
-MAX_COMMANDS_PER_S = 5
+# What we publish comes back to us within milliseconds.
+ECHO_WITHIN_S = 3.0
+# Sessions of our own whose info may still be on its way back to us.
+MAX_SIDS = 8
+# What a packet holds beside topic, payload and correlation data.
+PACKET_OVERHEAD_BYTES = 24
 ANSWER_WITHIN_S = 2.0
 # Zones of heart-rate reserve: 1 below 60 %, then one every 10 %.
 ZONES = (0.6, 0.7, 0.8, 0.9)
@@ -63,21 +79,6 @@ class Outgoing(Struct, frozen=True):
     expiry_s: int | None = None
     response_topic: str | None = None
     correlation: bytes | None = None
-
-
-class ReplyTo(Struct, frozen=True):
-    """Where an answer goes besides ``control/result`` (MQTT 5)."""
-
-    topic: str | None
-    correlation: bytes | None
-
-
-class Asked(Struct, frozen=True):
-    """A command that waits for its step, to be answered."""
-
-    action: Action
-    id: str | None
-    reply_to: ReplyTo
 
 
 class MqttSink:
@@ -100,16 +101,21 @@ class MqttSink:
         url: str | None = None,
     ) -> None:
         self._broker = locate(settings, url)
-        self._versions = protocols(settings.protocol)
+        self._attempts = Attempts(protocols(settings.protocol))
+        self._base_topic = settings.base_topic
         self._base = f"{settings.base_topic}/{runner.id}"
         self._client_id = f"hrbridge-{runner.id}-{secrets.token_hex(4)}"
         self._runner = runner
         self._clock = clock
-        self._wishes = wishes
+        self._wishes = Wishes(self._base, clock, wishes)
+        self._listeners = Listeners(self._base, clock)
         self._sensor = sensor
         self._sid = ""
         self._info: messages.Info | None = None
         self._info_waits = False
+        self._discovers = settings.home_assistant_discovery
+        self._discovery = home_assistant.discovery(settings.base_topic, runner.id)
+        self._discovery_waits = False
         self._tally = Tally(Plan())
         # What waits to be published.
         self._state: messages.State | None = None
@@ -117,7 +123,7 @@ class MqttSink:
         self._readings: deque[tuple[float, messages.HeartRate]] = deque(maxlen=MAX_READINGS)
         self._summary: messages.Summary | None = None
         self._cues: deque[tuple[float, messages.CueMessage]] = deque(maxlen=MAX_CUES)
-        self._answers: deque[Outgoing] = deque(maxlen=MAX_ANSWERS)
+        self._notes: deque[Outgoing] = deque(maxlen=MAX_NOTES)
         self._wake = asyncio.Event()
         # What the last steps said.
         self._seq = 0
@@ -126,13 +132,13 @@ class MqttSink:
         self._last_cue: messages.LastCue | None = None
         self._battery_percent: int | None = None
         self._distance_m: float | None = None
-        # What came in.
-        self._asked: deque[Asked] = deque(maxlen=MAX_ANSWERS)
-        self._commands_s: deque[float] = deque(maxlen=MAX_COMMANDS_PER_S)
-        self._stop_asked_s = float("-inf")
-        self._clients: set[str] = set()
-        self._stopping = False
+        # What came back.
+        self._sids: deque[str] = deque(maxlen=MAX_SIDS)
+        self._echo = asyncio.Event()
+        self._rivals: deque[str] = deque(maxlen=MAX_SIDS)
+        self._stopping = asyncio.Event()
         self._told: str | None = None
+        self._complaints: set[str] = set()
         self._supervisor: asyncio.Task[None] | None = None
 
     # -- the run side --
@@ -140,6 +146,8 @@ class MqttSink:
     def begin(self, sid: str, plan: Plan) -> None:
         """A new session begins: ``sid`` names it, so that receivers know old cues from new."""
         self._sid = sid
+        self._sids.append(sid)
+        self._listeners.begin()
         self._tally = Tally(plan)
         self._last_cue = None
         self._state = self._shown = None
@@ -159,9 +167,10 @@ class MqttSink:
         elif isinstance(event, Speed):
             self._distance_m = event.distance_m if event.distance_m is not None else self._distance_m
         elif isinstance(event, Command):
-            self._answer(event.action, step.refused)
+            self._wishes.settle(event.action, step.refused)
         for cue in step.cues:
             self._take_cue(cue, step)
+        self._listeners.watch()
         self._show(step)
         if step.phase is Phase.FINISHED:
             self._summary = self._summed()
@@ -204,7 +213,7 @@ class MqttSink:
             step.ratio,
             step.next_phase,
             self._last_cue,
-            len(self._clients),
+            len(self._listeners),
         )
         now_s = self._clock.now_s()
         if shown == self._shown and now_s - self._shown_s < STATE_EVERY_S:
@@ -228,7 +237,7 @@ class MqttSink:
             rpe=estimate.rpe,
             ratio=step.ratio,
             last_cue=self._last_cue,
-            headsets=len(self._clients),
+            headsets=len(self._listeners),
             elapsed_s=self._tally.elapsed_s,
             run_s=self._tally.run_s,
             walk_s=self._tally.walk_s,
@@ -254,20 +263,6 @@ class MqttSink:
             distance_m=self._distance_m,
         )
 
-    def _answer(self, action: Action, refused: str | None) -> None:
-        """The step of a command that somebody asked for has come by."""
-        asked = next((asked for asked in self._asked if asked.action == action), None)
-        if asked is not None:
-            self._asked.remove(asked)
-            self._reply(ControlResult(id=asked.id, ok=refused is None, error=refused), asked.reply_to)
-
-    def _reply(self, result: ControlResult, reply_to: ReplyTo) -> None:
-        answer = _outgoing(messages.CONTROL_RESULT, result)
-        self._answers.append(answer)
-        if reply_to.topic is not None:
-            self._answers.append(replace(answer, response_topic=reply_to.topic, correlation=reply_to.correlation))
-        self._wake.set()
-
     def _now_ms(self) -> int:
         return round(1000 * self._clock.now_s())
 
@@ -285,11 +280,16 @@ class MqttSink:
             elif self._info_waits and self._info is not None:
                 self._info_waits = False
                 yield _outgoing(messages.INFO, self._info)
+            elif self._discovery_waits:
+                self._discovery_waits = False
+                yield _outgoing(messages.DISCOVERY, self._discovery)
             elif self._state_waits and self._state is not None:
                 self._state_waits = False
                 yield _outgoing(messages.STATE, self._state)
-            elif self._answers:
-                yield self._answers.popleft()
+            elif self._wishes.answers:
+                yield from _answers(self._wishes.answers.popleft())
+            elif self._notes:
+                yield self._notes.popleft()
             elif self._readings:
                 _, reading = self._readings.popleft()
                 yield _outgoing(messages.HEART_RATE, reading)
@@ -303,14 +303,14 @@ class MqttSink:
 
     async def __aenter__(self) -> Self:
         self._supervisor = asyncio.create_task(self._supervise(), name="mqtt")
-        self._supervisor.add_done_callback(_complain)
+        self._supervisor.add_done_callback(_report)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Publish what is left, the sum of a session that was cut off, and ``offline``, within two seconds."""
         if self._state is not None and self._state.phase is not Phase.FINISHED:
             self._summary = self._summed()
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         if self._supervisor is not None:
             await asyncio.wait({self._supervisor}, timeout=GOODBYE_TIMEOUT_S)
@@ -318,28 +318,30 @@ class MqttSink:
             await asyncio.gather(self._supervisor, return_exceptions=True)
 
     async def _supervise(self) -> None:
-        failures = 0
-        while not self._stopping:
-            connected = False
-            wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
-            failures += 1
+        will = Will(f"{self._base}/{messages.STATUS.name}", messages.OFFLINE.decode(), WILL_DELAY_S)
+        attempts = self._attempts
+        while not self._stopping.is_set():
+            connected_s: float | None = None
             try:
-                will = Will(f"{self._base}/{messages.STATUS.name}", "offline", WILL_DELAY_S)
-                async with connection(self._broker, self._client_id, self._versions[0], will) as client:
-                    if self._told is not None:
+                async with connection(
+                    self._broker, self._client_id, attempts.version, will, modest=attempts.modest
+                ) as client:
+                    connected_s = self._clock.now_s()
+                    attempts.succeeded()
+                    if self._told is not None and not attempts.drops:
                         log.info("MQTT broker %s: connected", self._broker)
-                    connected, self._told, failures = True, None, 0
                     await self._converse(client)
-            except BrokerTrouble as trouble:
-                if trouble.protocol and not connected:
-                    # And back again when neither is answered: a dead network says nothing about the broker.
-                    self._versions = self._versions[::-1]
-                    if len(self._versions) > 1 and failures % 2:
-                        continue
+                    continue  # only when we stop
+            except BrokerTrouble as error:
+                lasted_s = self._clock.now_s() - connected_s if connected_s is not None else None
+                trouble, wait_s = attempts.failed(error, lasted_s)
+            if lasted_s is not None and not attempts.drops:
+                self._told = None
+            if trouble is not None:
                 self._tell(trouble)
-                wait_s = LASTING_BACKOFF_S if trouble.lasting else wait_s
-            if not self._stopping:
-                await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))  # noqa: S311 - so that a club does not come at once
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._stopping.wait()
 
     def _tell(self, trouble: BrokerTrouble) -> None:
         """Each trouble is said once, until the broker is back."""
@@ -347,66 +349,103 @@ class MqttSink:
             self._told = str(trouble)
             log.warning("%s; the run goes on without it, and hrbridge keeps trying", trouble)
 
-    async def _converse(self, client: aiomqtt.Client) -> None:
+    def _complain(self, about: str, complaint: str) -> None:
+        """What a broker that is there does not do for us; said once about each thing."""
+        if about not in self._complaints:
+            self._complaints.add(about)
+            log.warning("MQTT broker %s %s", self._broker, complaint)
+
+    async def _converse(self, client: Client) -> None:
         """Publish and listen until the connection is lost or the end has come."""
-        self._clients.clear()
+        self._listeners.connected()
+        self._echo.clear()
+        self._know_limits(client)
         await self._greet(client)
+        echo = asyncio.create_task(self._expect_echo())
         tasks = [asyncio.create_task(self._publish(client)), asyncio.create_task(self._listen(client))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            self._listeners.disconnected()
+            for task in (*tasks, echo):
                 task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await asyncio.gather(*tasks, echo, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
 
-    async def _greet(self, client: aiomqtt.Client) -> None:
+    async def _greet(self, client: Client) -> None:
         """Who we are and where the run stands; whoever hears "online" is heard already."""
-        for topic in (messages.RPE_SET, messages.CONTROL_SET, messages.CLIENT_STATUS):
+        for topic in (messages.RPE_SET, messages.CONTROL_SET, messages.CLIENT_STATUS, messages.CUE_ACK, messages.INFO):
             await self._subscribe(client, topic)
-        await self._send(client, Outgoing(messages.STATUS, "online"))
+        await self._send(client, Outgoing(messages.STATUS, messages.ONLINE))
         if self._info is not None:
-            await self._send(client, _outgoing(messages.INFO, self._info))
             self._info_waits = False
+            await self._send(client, _outgoing(messages.INFO, self._info))
+        await self._greet_home_assistant(client)
         if self._state is not None:
+            self._state_waits = False  # before it is sent: meanwhile there may be a newer one
             await self._send(client, _outgoing(messages.STATE, self._state))
-            self._state_waits = False
         await self._subscribe(client, messages.STATUS)
 
-    async def _subscribe(self, client: aiomqtt.Client, topic: Topic) -> None:
-        name = f"{self._base}/{topic.name}"
-        if self._versions[0] is ProtocolVersion.V5:
-            # Retain as published: a command that was sent to be kept is known as such even when it comes at once.
-            await client.subscribe(name, options=SubscribeOptions(qos=topic.qos, retainAsPublished=True))
+    async def _greet_home_assistant(self, client: Client) -> None:
+        """The device of this runner; where nobody wants one, only ask whether one of ours was left behind."""
+        if self._discovers:
+            await self._subscribe(client, messages.HOME_ASSISTANT_STATUS)
+            await self._send(client, _outgoing(messages.DISCOVERY, self._discovery))
         else:
-            await client.subscribe(name, qos=topic.qos)
+            # Without a complaint: a broker that does not let us look keeps nothing of ours either.
+            await client.subscribe(self._whole(messages.DISCOVERY), qos=messages.DISCOVERY.qos)
 
-    async def _publish(self, client: aiomqtt.Client) -> None:
+    def _whole(self, topic: Topic) -> str:
+        return topic.under(self._base_topic, self._runner.id)
+
+    async def _subscribe(self, client: Client, topic: Topic) -> None:
+        name = self._whole(topic)
+        if client.v5:
+            # What must not be kept comes with the flag it was sent with: a command that was sent to be kept is known
+            # as such even when it comes at once. With the others the flag tells what the broker kept from what is new.
+            options = SubscribeOptions(qos=topic.qos, retainAsPublished=not topic.retain)
+            granted = await client.subscribe(name, options=options)
+        else:
+            granted = await client.subscribe(name, qos=topic.qos)
+        for reason in granted:
+            if isinstance(reason, ReasonCode) and reason.is_failure:
+                self._complain("read", f"does not let us subscribe to {name} ({reason}); {self._allow(topic)}")
+
+    async def _publish(self, client: Client) -> None:
         while True:
             self._wake.clear()
             for message in self._next():
                 await self._send(client, message)
-            if self._stopping:
-                await self._send(client, Outgoing(messages.STATUS, "offline"))
+            if self._stopping.is_set():
+                await self._send(client, Outgoing(messages.STATUS, messages.OFFLINE))
                 return
             await self._wake.wait()
 
-    async def _send(self, client: aiomqtt.Client, message: Outgoing) -> None:
+    async def _send(self, client: Client, message: Outgoing) -> None:
         topic = message.topic
+        name = message.response_topic or self._whole(topic)
+        limit_bytes = client.limits.packet_bytes
+        size_bytes = len(name) + len(message.payload) + len(message.correlation or b"") + PACKET_OVERHEAD_BYTES
+        if limit_bytes is not None and size_bytes > limit_bytes:
+            self._complain("size", f"takes no packets over {limit_bytes} bytes: {topic.name} does not go out, for one")
+            return
+        client.refusal = None
         await client.publish(
-            message.response_topic or f"{self._base}/{topic.name}",
+            name,
             message.payload,
-            qos=topic.qos,
-            retain=topic.retain and message.response_topic is None,
-            properties=self._properties(message),
+            qos=min(topic.qos, client.limits.qos),
+            retain=topic.retain and client.limits.retain and message.response_topic is None,
+            properties=self._properties(message) if client.v5 else None,
             timeout=PUBLISH_TIMEOUT_S,
         )
+        if client.refusal is not None and message.response_topic is None:
+            self._complain("write", f"refuses what goes out on {name} ({client.refusal}); {self._allow(topic)}")
+        if topic is messages.CUE:
+            self._listeners.sent_cue()
 
-    def _properties(self, message: Outgoing) -> Properties | None:
-        if self._versions[0] is not ProtocolVersion.V5:
-            return None
+    def _properties(self, message: Outgoing) -> Properties:
         wanted: dict[str, object] = {}
         if message.expiry_s is not None:
             wanted["MessageExpiryInterval"] = message.expiry_s
@@ -414,96 +453,111 @@ class MqttSink:
             wanted["CorrelationData"] = message.correlation
         return properties(PacketTypes.PUBLISH, **wanted)
 
+    def _know_limits(self, client: Client) -> None:
+        """Say what is lost with a broker that can do less."""
+        limits = client.limits
+        if limits.qos < 1:
+            self._complain("qos", "takes no QoS 1: a message that gets lost on the way is lost unnoticed")
+        if not limits.retain:
+            self._complain("retain", "keeps no messages: whoever comes late waits for the next state, 5 s at most")
+        if limits.keepalive_s > KEEPALIVE_S:
+            told_s = 1.5 * limits.keepalive_s
+            self._complain("keepalive", f"would tell the others only after {told_s:g} s that hrbridge has died")
+
+    async def _expect_echo(self) -> None:
+        """A broker may grant every subscription and deliver nothing: what we say of ourselves must come back.
+
+        Unless there is another complaint, which explains it.
+        """
+        try:
+            async with asyncio.timeout(ECHO_WITHIN_S):
+                await self._echo.wait()
+        except TimeoutError:
+            if self._info is not None and not self._complaints:
+                name = self._whole(messages.INFO)
+                self._complain("echo", f"delivers nothing of what goes out on {name}; {self._allow(messages.INFO)}")
+
+    def _allow(self, topic: Topic) -> str:
+        user = f'user "{self._broker.username}"' if self._broker.username else "clients without a name"
+        where = self._whole(topic) if topic.whole else f"{self._base}/#"
+        return f"its access list must let {user} read and write {where}"
+
     # -- what comes in --
 
-    async def _listen(self, client: aiomqtt.Client) -> None:
+    async def _listen(self, client: Client) -> None:
         async for message in client.messages:
             payload = message.payload if isinstance(message.payload, bytes) else str(message.payload).encode()
             name = str(message.topic).removeprefix(f"{self._base}/")
-            try:
-                self._hear(name, payload, retained=bool(message.retain), given=message.properties)
-            except RefusedInputError as refusal:
-                log.warning("%s/%s: not done: %s", self._base, name, refusal)
+            self._hear(name, payload, retained=bool(message.retain), given=message.properties)
 
     def _hear(self, name: str, payload: bytes, *, retained: bool, given: Properties | None) -> None:
-        """Act on one message; raises RefusedInputError, and has then answered it."""
-        if name == messages.STATUS.name:
-            # The will of a bridge that died before us; or of another one for this runner, which has gone.
-            if payload == b"offline" and not self._stopping:
-                self._answers.append(Outgoing(messages.STATUS, "online"))
-                self._wake.set()
-            return
-        if name.startswith("client/"):
-            self._hear_client(name.split("/")[1], payload)
-            return
-        if retained:
-            raise RefusedInputError("the message was retained: what somebody wanted then is not wanted now")
-        reply_to = ReplyTo(self._response_topic(given), getattr(given, "CorrelationData", None))
+        """Act on one message; whatever it holds, nothing raises."""
+        match name.split("/"):
+            case ["status"]:
+                self._hear_status(payload)
+            case ["bridge", "info"]:
+                self._hear_info(payload, retained=retained)
+            case ["client", client, "status"]:
+                self._listeners.hear_status(client, payload, kept=retained)
+            case ["cue", "ack"] if not retained:
+                self._listeners.hear_ack(payload)
+            case ["rpe", "set"]:
+                self._wishes.hear(messages.RPE_SET, payload, retained=retained, given=given)
+            case ["control", "set"]:
+                self._wishes.hear(messages.CONTROL_SET, payload, retained=retained, given=given)
+            case ["homeassistant", *_]:
+                self._hear_home_assistant(name, payload, retained=retained)
+        self._wake.set()
+
+    def _hear_status(self, payload: bytes) -> None:
+        """The will of a bridge that died before us; or of another one for this runner, which has gone."""
+        if payload == messages.OFFLINE and not self._stopping.is_set():
+            self._notes.append(Outgoing(messages.STATUS, messages.ONLINE))
+
+    def _hear_info(self, payload: bytes, *, retained: bool) -> None:
+        """Our own comes back; that of another bridge says that two coach one runner."""
         try:
-            if name == messages.RPE_SET.name:
-                self._wish(messages.decode_rpe(payload))
-            else:
-                self._hear_command(messages.decode_control(payload), reply_to)
-        except RefusedInputError as refusal:
-            self._reply(ControlResult(id=refusal.message_id, ok=False, error=str(refusal)), reply_to)
-            raise
-
-    def _hear_command(self, command: ControlSet, reply_to: ReplyTo) -> None:
-        try:
-            self._limit_rate()
-            self._confirm_stop(command)
-            self._wish(command.action)
-        except RefusedInputError as refusal:
-            raise RefusedInputError(str(refusal), command.id) from None
-        self._asked.append(Asked(command.action, command.id, reply_to))
-
-    def _response_topic(self, given: Properties | None) -> str | None:
-        """Where a client wants its answer: a topic one can publish to, and none of those that only the bridge has."""
-        topic = getattr(given, "ResponseTopic", None)
-        if not isinstance(topic, str) or not topic:
-            return None
-        ours = topic.startswith(f"{self._base}/") and not topic.startswith(f"{self._base}/client/")
-        if ours or topic.startswith("$") or any(sign in topic for sign in "+#\0"):
-            log.warning("%s: no answer to response topic %r: it is not a client's own", self._base, topic)
-            return None
-        return topic
-
-    def _hear_client(self, client: str, payload: bytes) -> None:
-        """Births and wills of headsets and displays."""
-        if payload == b"online":
-            self._clients.add(client)
-        else:
-            self._clients.discard(client)
-
-    def _limit_rate(self) -> None:
-        now_s = self._clock.now_s()
-        if len(self._commands_s) == MAX_COMMANDS_PER_S and now_s - self._commands_s[0] < 1:
-            raise RefusedInputError(f"more than {MAX_COMMANDS_PER_S} commands a second")
-        self._commands_s.append(now_s)
-
-    def _confirm_stop(self, wish: ControlSet) -> None:
-        """A stuck button must not end a run."""
-        if wish.action != Action.STOP or wish.confirm:
+            other = msgspec.json.decode(payload, type=messages.Info)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
-        now_s = self._clock.now_s()
-        before_s, self._stop_asked_s = self._stop_asked_s, now_s
-        if now_s - before_s > messages.STOP_CONFIRM_S:
-            raise RefusedInputError(f'stop again within {messages.STOP_CONFIRM_S:g} s, or send "confirm": true')
+        if other.sid in self._sids:
+            self._echo.set()
+        elif not retained and other.sid not in self._rivals:
+            if not self._rivals:
+                log.warning(
+                    "another hrbridge (%.40r) coaches runner %s on MQTT broker %s as well: headsets hear both; "
+                    "stop one, or give it another [runner] id",
+                    other.sensor,
+                    self._runner.id,
+                    self._broker,
+                )
+            self._rivals.append(other.sid)
+            self._info_waits = True  # so that it hears of us
 
-    def _wish(self, wish: Action | float) -> None:
-        try:
-            self._wishes.put_nowait(wish)
-        except asyncio.QueueFull:
-            raise RefusedInputError("busy") from None
+    def _hear_home_assistant(self, name: str, payload: bytes, *, retained: bool) -> None:
+        """Its birth, after which it wants to be told everything again; or a device of ours that is no longer wanted."""
+        if name == messages.HOME_ASSISTANT_STATUS.name:
+            if payload == messages.ONLINE:
+                self._discovery_waits = self._state_waits = True
+        # A bridge of another base topic may coach somebody of the same name: its device stays.
+        elif retained and f'"{self._whole(messages.STATUS)}"'.encode() in payload:
+            self._notes.append(Outgoing(messages.DISCOVERY, b""))
 
 
-def _complain(supervisor: asyncio.Task[None]) -> None:
+def _report(supervisor: asyncio.Task[None]) -> None:
     """A mistake of ours must not end MQTT in silence."""
     if not supervisor.cancelled() and (error := supervisor.exception()) is not None:
         log.error("MQTT has stopped, the run goes on: %r", error)
 
 
-def _outgoing(topic: Topic, message: messages.Payload, expiry_s: int | None = None) -> Outgoing:
+def _answers(answer: Answer) -> Iterator[Outgoing]:
+    result = _outgoing(messages.CONTROL_RESULT, answer.result)
+    yield result
+    if answer.reply_to.topic is not None:
+        yield replace(result, response_topic=answer.reply_to.topic, correlation=answer.reply_to.correlation)
+
+
+def _outgoing(topic: Topic, message: messages.Payload | messages.Discovery, expiry_s: int | None = None) -> Outgoing:
     return Outgoing(topic, msgspec.json.encode(message), expiry_s if expiry_s is not None else topic.expiry_s)
 
 
@@ -526,7 +580,7 @@ async def publish_command(settings: Mqtt, runner_id: str, topic: Topic, message:
     raise BrokerError(f"MQTT broker {broker} speaks neither MQTT 5 nor 3.1.1")
 
 
-async def _ask(client: aiomqtt.Client, base: str, topic: Topic, message: messages.RpeSet | ControlSet) -> None:
+async def _ask(client: Client, base: str, topic: Topic, message: messages.RpeSet | ControlSet) -> None:
     wants_answer = isinstance(message, ControlSet) and message.id is not None
     if wants_answer:
         await client.subscribe(f"{base}/{messages.CONTROL_RESULT.name}", qos=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -14,53 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
-import msgspec
 import pytest
 from brokers import Mosquitto, free_port
+from conversation import PLAN, RUNNER, HandClock, cue, step
 
 from hrbridge import messages
-from hrbridge.config import Mqtt, Plan, Protocol, Runner
-from hrbridge.decisions import Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
+from hrbridge.config import Mqtt, Protocol
+from hrbridge.decisions import Estimate, Phase, Trust
 from hrbridge.errors import BrokerError, ConfigError
-from hrbridge.events import Action, Command, Sample, Tick
+from hrbridge.events import Action, Command, Sample
 from hrbridge.messages import ControlSet
+from hrbridge.sinks import mqtt
 from hrbridge.sinks.embedded import EmbeddedBroker
+from hrbridge.sinks.listeners import MAX_UNANSWERED
 from hrbridge.sinks.mqtt import MqttSink, publish_command
-
-RUNNER = Runner(id="alex", max_heart_rate_bpm=180, resting_heart_rate_bpm=60)
-PLAN = Plan(name="easy-4-1")
-
-
-class HandClock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.at_s = 100.0
-
-    def now_s(self) -> float:
-        return self.at_s
-
-
-def step(event: Any = None, phase: Phase = Phase.RUN, cues: tuple[Cue, ...] = (), **keys: Any) -> Step:
-    """A step as the controller makes them."""
-    estimate = Estimate(heart_rate_bpm=141.0, trust=Trust.GOOD, ceiling_bpm=150.0)
-    return Step(
-        event or Tick(12.0),
-        phase,
-        12.0,
-        228.0,
-        1,
-        1,
-        keys.pop("estimate", estimate),
-        Ratio(240, 60, 240, 60),
-        cues,
-        **keys,
-    )
-
-
-def cue(seq: int, kind: CueKind = CueKind.RUN, ttl_s: float = 5.0) -> Cue:
-    return Cue(seq, kind, Reason.PLANNED, "Run four minutes.", ttl_s, 240.0)
-
 
 # -- brokers --
 
@@ -135,52 +103,6 @@ def warned() -> Iterator[asyncio.Event]:
 # -- what goes out --
 
 
-async def test_a_foreign_program_hears_that_the_bridge_is_there(settings: Mqtt) -> None:
-    async with foreign(settings) as client, sink(settings):
-        assert (await hear(client, "status")).payload == b"online"
-
-
-@pytest.mark.parametrize(
-    ("topic", "made"),
-    [
-        (messages.INFO, step()),
-        (messages.STATE, step()),
-        (messages.CUE, step(cues=(cue(1),))),
-        (messages.HEART_RATE, step(Sample(12.0, 141, (0.42, 0.43), True))),
-        (messages.SUMMARY, step(phase=Phase.FINISHED)),
-    ],
-    ids=lambda value: value.name if isinstance(value, messages.Topic) else "",
-)
-async def test_every_payload_is_what_its_struct_says(settings: Mqtt, topic: messages.Topic, made: Step) -> None:
-    async with foreign(settings) as client, sink(settings) as bridge:
-        await hear(client, "status")
-        bridge.take(made)
-        message = await hear(client, topic.name)
-    payload = json.loads(bytes(message.payload))
-    assert payload.keys() == set(topic.payload.__struct_fields__)
-    msgspec.convert(payload, topic.payload)
-
-
-async def test_state_waits_for_whoever_comes_late_and_cues_do_not(settings: Mqtt) -> None:
-    async with sink(settings) as bridge:
-        async with foreign(settings) as early:
-            await hear(early, "status")
-            bridge.take(step(cues=(cue(1),)))
-            await hear(early, "cue")
-        async with foreign(settings) as late:
-            kept = await hear(late, "state")
-            bridge.take(step(cues=(cue(2),)))
-            fresh = await hear_json(late, "cue")
-    assert (kept.retain, fresh["seq"]) == (True, 2)
-
-
-async def test_a_clean_end_says_offline(settings: Mqtt) -> None:
-    async with foreign(settings) as client:
-        async with sink(settings):
-            await hear(client, "status")
-        assert (await hear(client, "status")).payload == b"offline"
-
-
 async def test_a_bridge_that_is_killed_is_offline_by_its_will(mosquitto: Mosquitto) -> None:
     """3.1.1 has no delay of wills; with MQTT 5 the same takes five seconds (make proof)."""
     settings = Mqtt(url=mosquitto.url)
@@ -193,18 +115,6 @@ async def test_a_bridge_that_is_killed_is_offline_by_its_will(mosquitto: Mosquit
             assert (await hear(client, "status")).payload == b"offline"
 
 
-@pytest.mark.proof
-async def test_the_will_of_mqtt_5_comes_after_its_delay(mosquitto: Mosquitto) -> None:
-    settings = Mqtt(url=mosquitto.url)
-    program = "import sys; from hrbridge.cli import main; main()"
-    words = ["run", "--mqtt", mosquitto.url, "--set", "runner.id='alex'"]
-    async with foreign(settings) as client:
-        with subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.DEVNULL) as process:
-            await hear(client, "status", within_s=20)
-            process.send_signal(signal.SIGKILL)
-            assert (await hear(client, "status", within_s=12)).payload == b"offline"
-
-
 @pytest.mark.parametrize("version", ["5", "311"])
 async def test_mosquitto_sub_prints_what_we_say(
     mosquitto: Mosquitto, needs_tool: Callable[[str], str], version: str
@@ -215,19 +125,6 @@ async def test_mosquitto_sub_prints_what_we_say(
         bridge.take(step())
         said, _ = await asyncio.wait_for(other.communicate(), 5)
     assert json.loads(said)["heart_rate_bpm"] == 141.0
-
-
-async def test_properties_of_mqtt_5_carry_the_expiry_of_the_table(mosquitto: Mosquitto) -> None:
-    async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        await client.subscribe("hrbridge/alex/#", qos=1)
-        async with sink(Mqtt(url=mosquitto.url)) as bridge:
-            await hear(client, "status")
-            bridge.take(step(Sample(12.0, 141), cues=(cue(1, ttl_s=7.0),)))
-            seen = {}
-            while not {"cue", "state", "heart_rate"} <= seen.keys():
-                message = await asyncio.wait_for(anext(client.messages), 5)
-                seen[str(message.topic).split("/")[-1]] = getattr(message.properties, "MessageExpiryInterval", None)
-    assert (seen["cue"], seen["state"], seen["heart_rate"]) == (7, 15, 5)
 
 
 async def test_no_heart_rate_goes_out_that_is_not_trusted(settings: Mqtt) -> None:
@@ -325,50 +222,6 @@ async def ask(client: aiomqtt.Client, name: str, payload: str | bytes, **keys: A
     await client.publish(f"hrbridge/alex/{name}", payload, qos=1, **keys)
 
 
-async def test_a_command_becomes_a_wish_and_its_step_the_answer(settings: Mqtt) -> None:
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
-    async with foreign(settings) as client, sink(settings, wishes) as bridge:
-        await hear(client, "status")
-        bridge.take(step())
-        await hear(client, "state")
-        await ask(client, "control/set", '{"v":1,"action":"extend","id":"42"}')
-        assert await asyncio.wait_for(wishes.get(), 5) is Action.EXTEND
-        bridge.take(step(Command(13.0, Action.EXTEND), refused="only a walk can be longer"))
-        result = await hear_json(client, "control/result")
-    assert result == {"v": 1, "id": "42", "ok": False, "error": "only a walk can be longer"}
-
-
-@pytest.mark.parametrize(("payload", "rpe"), [("7", 7.0), ("7.5", 7.5), ('{"v":1,"rpe":3}', 3.0)])
-async def test_effort_comes_in_as_a_number(mosquitto: Mosquitto, payload: str, rpe: float) -> None:
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
-    settings = Mqtt(url=mosquitto.url)
-    async with foreign(settings) as client, sink(settings, wishes) as bridge:
-        bridge.take(step())
-        await hear(client, "state")
-        await ask(client, "rpe/set", payload)
-        assert await asyncio.wait_for(wishes.get(), 5) == rpe
-
-
-async def test_mqtt_5_answers_where_the_asker_wants_it(mosquitto: Mosquitto) -> None:
-    from paho.mqtt.packettypes import PacketTypes
-    from paho.mqtt.properties import Properties
-
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
-    asked = Properties(PacketTypes.PUBLISH)
-    asked.ResponseTopic, asked.CorrelationData = "my/answers", b"abc"
-    async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        await client.subscribe("my/answers")
-        await client.subscribe("hrbridge/alex/state")
-        async with sink(Mqtt(url=mosquitto.url), wishes) as bridge:
-            bridge.take(step())
-            await hear(client, "state")
-            await ask(client, "control/set", "pause", properties=asked)
-            bridge.take(step(Command(13.0, await asyncio.wait_for(wishes.get(), 5))))
-            answer = await asyncio.wait_for(anext(client.messages), 5)
-    assert answer.properties.CorrelationData == b"abc"
-    assert json.loads(bytes(answer.payload))["ok"] is True
-
-
 @pytest.mark.parametrize("topic", ["#", "hrbridge/alex/cue"])
 async def test_an_answer_goes_to_no_topic_that_is_not_the_askers_own(mosquitto: Mosquitto, topic: str) -> None:
     from paho.mqtt.packettypes import PacketTypes
@@ -438,11 +291,6 @@ async def refusal(mosquitto: Mosquitto, *asked: tuple[str, str | bytes], **keys:
     return result
 
 
-async def test_an_unknown_action_is_refused_with_the_list(mosquitto: Mosquitto) -> None:
-    result = await refusal(mosquitto, ("control/set", "jump"))
-    assert result["error"].startswith("action is one of start, pause, resume")
-
-
 async def test_a_refusal_carries_the_id_it_answers(mosquitto: Mosquitto) -> None:
     result = await refusal(mosquitto, ("control/set", '{"action":"jump","id":"x1"}'))
     assert result["id"] == "x1"
@@ -454,75 +302,178 @@ async def test_an_effort_that_is_none_is_refused_with_a_reason(mosquitto: Mosqui
     assert result["error"] == "rpe is a number from 0 to 10 in halves"
 
 
-async def test_over_a_kilobyte_is_refused(mosquitto: Mosquitto) -> None:
-    assert (await refusal(mosquitto, ("control/set", b"x" * 1025)))["error"] == "over 1024 bytes"
-
-
-async def test_one_stop_is_not_enough(mosquitto: Mosquitto) -> None:
-    result = await refusal(mosquitto, ("control/set", "stop"))
-    assert result["error"] == 'stop again within 5 s, or send "confirm": true'
-
-
-@pytest.mark.parametrize("stops", [["stop", "stop"], ['{"action":"stop","confirm":true}']])
-async def test_two_stops_or_a_confirmed_one_are(mosquitto: Mosquitto, stops: list[str]) -> None:
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
-    settings = Mqtt(url=mosquitto.url)
-    async with foreign(settings) as client, sink(settings, wishes) as bridge:
-        bridge.take(step())
-        await hear(client, "state")
-        for stop in stops:
-            await ask(client, "control/set", stop)
-        assert await asyncio.wait_for(wishes.get(), 5) is Action.STOP
-
-
-async def test_a_retained_command_is_old_and_ignored(mosquitto: Mosquitto) -> None:
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
+async def test_a_headset_that_was_there_before_the_bridge_stays_when_it_answers(mosquitto: Mosquitto) -> None:
     settings = Mqtt(url=mosquitto.url)
     async with foreign(settings) as client:
-        await ask(client, "control/set", "skip", retain=True)
-        async with sink(settings, wishes) as bridge:
+        await ask(client, "client/ear/status", "online", retain=True)
+        await ask(client, "client/ghost/status", "online", retain=True)
+        async with sink(settings) as bridge:
+            for n in range(MAX_UNANSWERED + 1):
+                bridge.take(step(cues=(cue(n),)))
+                heard = await hear_json(client, "cue")
+                ack = {"v": 1, "client": "ear", "sid": "run-1", "seq": heard["seq"], "result": "played", "age_ms": 3}
+                await ask(client, "cue/ack", json.dumps(ack))
+            async with asyncio.timeout(5):
+                while (await hear_json(client, "state"))["headsets"] != 1:
+                    bridge.take(step(phase=Phase.WALK))
+
+
+async def test_a_stranger_who_breaks_our_library_is_rid_of_us_for_a_moment_only(mosquitto: Mosquitto) -> None:
+    """paho takes a mark of byte order in a topic for a broken packet, and mosquitto passes it on."""
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+
+    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
+    broken = Properties(PacketTypes.PUBLISH)
+    broken.ResponseTopic = "\ufeff"
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        await client.subscribe("hrbridge/alex/status")
+        async with sink(Mqtt(url=mosquitto.url), wishes):
+            await hear(client, "status")
+            await ask(client, "control/set", "pause", properties=broken)
+            await hear(client, "status")
+            await ask(client, "control/set", "resume")
+            assert await asyncio.wait_for(wishes.get(), 5) is Action.RESUME
+
+
+# -- two bridges --
+
+
+@pytest.fixture
+def rivals(settings: Mqtt, caplog: pytest.LogCaptureFixture, warned: asyncio.Event) -> Any:
+    """Runs two bridges for one runner and returns what they say of each other."""
+
+    async def run() -> list[str]:
+        async with sink(settings) as first, foreign(settings) as client:
+            await hear(client, "bridge/info")
+            other = MqttSink(settings, RUNNER, HandClock(), asyncio.Queue(32), sensor="Garmin HRM")
+            async with other:
+                other.begin("run-2", PLAN)
+                async with asyncio.timeout(8):
+                    while len(caplog.messages) < 2:
+                        warned.clear()
+                        await warned.wait()
+                # Another session of one of them, and a heartbeat of the other, are no news.
+                other.begin("run-3", PLAN)
+                await hear_json(client, "bridge/info", sid="run-3")
+                first.take(step(phase=Phase.COOLDOWN))
+                await hear_json(client, "state", phase="cooldown")
+        return list(caplog.messages)
+
+    return run
+
+
+async def test_two_bridges_for_one_runner_both_say_so_once(rivals: Any) -> None:
+    said = await rivals()
+    assert sorted(message.split(" on MQTT broker")[0] for message in said) == [
+        "another hrbridge ('Garmin HRM') coaches runner alex",
+        "another hrbridge ('Polar H10') coaches runner alex",
+    ]
+
+
+async def test_the_bridge_that_ran_before_us_is_no_other(settings: Mqtt, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        async with sink(settings) as bridge, foreign(settings) as client:
+            bridge.begin("run-1", PLAN)
+            bridge.begin("run-2", PLAN)
+            await hear_json(client, "bridge/info", sid="run-2")
             bridge.take(step())
             await hear(client, "state")
-            await ask(client, "control/set", "pause")
-            assert await asyncio.wait_for(wishes.get(), 5) is Action.PAUSE
+    assert caplog.messages == []
 
 
-async def test_a_command_that_was_sent_to_be_retained_is_ignored_at_once(mosquitto: Mosquitto) -> None:
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
+# -- a broker that is there and does less --
+
+
+async def lines(bridge: MqttSink, warned: asyncio.Event, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What is said of the broker from one moment to the next, and that the run goes on meanwhile."""
+    await asyncio.wait_for(warned.wait(), 5)
+    bridge.take(step(cues=(cue(1),)))
+    return list(caplog.messages)
+
+
+@pytest.mark.parametrize("protocol", [Protocol.V5, Protocol.V311])
+@pytest.mark.parametrize("access", ["readwrite elsewhere/#", "read hrbridge/alex/#", "write hrbridge/alex/#"])
+async def test_an_access_list_without_us_is_said_once(
+    needs_tool: Callable[[str], str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    warned: asyncio.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    access: str,
+    protocol: Protocol,
+) -> None:
+    """mosquitto grants every subscription, and acknowledges to MQTT 3.1.1 whatever it drops."""
+    monkeypatch.setattr(mqtt, "ECHO_WITHIN_S", 0.3)
+    (tmp_path / "acl").write_text(f"topic {access}\n")
+    with Mosquitto(needs_tool, tmp_path, [f"acl_file {tmp_path}/acl"]) as broker:
+        async with sink(Mqtt(url=broker.url, protocol=protocol)) as bridge:
+            said = await lines(bridge, warned, caplog)
+    assert [message.partition("; ")[2] for message in said] == [
+        "its access list must let clients without a name read and write hrbridge/alex/#"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        ("max_qos 0", "takes no QoS 1"),
+        ("retain_available false", "keeps no messages"),
+        ("max_packet_size 300", "takes no packets over 300 bytes: state does not go out"),
+    ],
+    ids=["qos", "retain", "packets"],
+)
+async def test_a_broker_that_can_do_less_is_served_all_the_same(
+    needs_tool: Callable[[str], str], tmp_path: Path, caplog: pytest.LogCaptureFixture, limit: str, says: str
+) -> None:
+    with Mosquitto(needs_tool, tmp_path, [limit]) as broker:
+        settings = Mqtt(url=broker.url)
+        async with foreign(settings) as client, sink(settings) as bridge:
+            assert (await hear(client, "status")).payload == b"online"
+            bridge.take(step(cues=(cue(1),)))
+            assert (await hear_json(client, "cue"))["seq"] == 1
+    assert [says in message for message in caplog.messages] == [True]
+
+
+async def test_a_broker_with_a_full_disk_loses_nothing_of_ours(
+    needs_tool: Callable[[str], str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """mosquitto goes on in its memory and tells nobody: there is nothing to be said."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    if subprocess.run([needs_tool("mount"), *options], check=False, capture_output=True).returncode:
+        pytest.skip("only root may make a disk that is full")
+    try:
+        with contextlib.suppress(OSError):
+            (disk / "full").write_bytes(b"x" * 100_000)
+        keeps = ["persistence true", f"persistence_location {disk}/", "autosave_on_changes true", "autosave_interval 1"]
+        with Mosquitto(needs_tool, tmp_path, keeps) as broker:
+            async with sink(Mqtt(url=broker.url)) as bridge:
+                for kill in (lambda: None, broker.kill, lambda: None):
+                    kill()
+                    if kill == broker.kill:
+                        broker.start()
+                    async with foreign(Mqtt(url=broker.url)) as client:
+                        bridge.take(step())
+                        await hear(client, "state")
+    finally:
+        subprocess.run([needs_tool("umount"), "--lazy", str(disk)], check=True)
+
+
+async def test_a_runner_whom_nobody_hears_is_told(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    clock = HandClock()
     settings = Mqtt(url=mosquitto.url)
-    async with foreign(settings) as client, sink(settings, wishes) as bridge:
+    async with foreign(settings) as client, sink(settings, clock=clock) as bridge:
         bridge.take(step())
         await hear(client, "state")
-        await ask(client, "control/set", "skip", retain=True)
-        await ask(client, "control/set", "pause")
-        assert await asyncio.wait_for(wishes.get(), 5) is Action.PAUSE
-
-
-async def test_a_stuck_button_gets_five_commands_a_second(mosquitto: Mosquitto) -> None:
-    wishes: asyncio.Queue[Any] = asyncio.Queue(32)
-    settings = Mqtt(url=mosquitto.url)
-    async with foreign(settings) as client, sink(settings, wishes) as bridge:
-        bridge.take(step())
-        await hear(client, "state")
-        for _ in range(9):
-            await ask(client, "control/set", "extend")
-        result = await hear_json(client, "control/result", ok=False)
-    assert (result["error"], wishes.qsize()) == ("more than 5 commands a second", 5)
-
-
-async def test_headsets_are_counted_by_their_births_and_wills(mosquitto: Mosquitto) -> None:
-    settings = Mqtt(url=mosquitto.url)
-    async with foreign(settings) as client, sink(settings) as bridge:
-        bridge.take(step())
-        await hear(client, "state")
-        for status, headsets in (("online", 1), ("offline", 0)):
-            await ask(client, "client/ear/status", status, retain=True)
-            async with asyncio.timeout(5):
-                while True:
-                    bridge.take(step(phase=Phase.WALK))
-                    if (await hear_json(client, "state"))["headsets"] == headsets:
-                        break
-                    await asyncio.sleep(0)
+        clock.at_s += 6
+        bridge.take(step(phase=Phase.WALK))
+        await ask(client, "client/ear/status", "online", retain=True)
+        async with asyncio.timeout(5):
+            while (await hear_json(client, "state"))["headsets"] != 1:
+                bridge.take(step(phase=Phase.WALK))
+    assert [message.split(":")[0] for message in caplog.messages] == ["no headset is listening to hrbridge/alex/cue"]
 
 
 # -- the commands of the command line --
