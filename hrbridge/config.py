@@ -391,6 +391,7 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
     else:
         place = str(path)
         raw = read_toml(Path(path))
+        _start_where_it_lies(raw.get("mqtt"), Path(path).parent)
     for override in overrides:
         apply_override(raw, override)
     assumed = []
@@ -405,6 +406,13 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
     if assumed:
         log.warning("%s: [runner] assuming %s", place, " and ".join(assumed))
     return config
+
+
+def _start_where_it_lies(table: Any, folder: Path) -> None:
+    """Files of a table are looked for beside the configuration that names them."""
+    for key in ("password_file", "ca_file", "cert_file", "key_file"):
+        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
+            table[key] = str(folder / table[key])
 
 
 def override(config: Config, overrides: Iterable[str]) -> Config:

@@ -546,3 +546,10 @@ def test_in_a_plan_file_too_the_block_is_named(file: Path) -> None:
 
 def test_a_table_knows_which_keys_of_a_plan_it_was_given() -> None:
     assert PlanTable(use="surge", warmup_s=0.0).given == {"warmup_s": 0.0}
+
+
+def test_the_files_of_a_configuration_are_looked_for_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "alex.toml"
+    path.write_text(f'{RUNNER}[mqtt]\npassword_file = "password"\nca_file = "/etc/ca.crt"\n')
+    mqtt = config.load(path, ["mqtt.cert_file=mine.crt"]).mqtt
+    assert (mqtt.password_file, mqtt.ca_file, mqtt.cert_file) == (str(tmp_path / "password"), "/etc/ca.crt", "mine.crt")

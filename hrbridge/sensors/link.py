@@ -134,6 +134,7 @@ class Link:
         self._adopts = True  # a device left connected by a process that was killed is taken over
         self._alive = False
         self._mute = False  # gave heart rate and fell silent, and was neither heard nor cured since
+        self._refusals = 0  # calls in a row that came to nothing
         self._battery_percent: int | None = None  # newly read, for the next sample
         self._failures = 0
         self._lives_s: deque[float] = deque(maxlen=EQUAL_LIVES)
@@ -168,7 +169,8 @@ class Link:
             await self._listen(device)
         except Trouble as trouble:
             tell(log, str(trouble), self._told)
-            if self._mute:
+            self._refusals += 1
+            if self._mute and self._refusals > 1:  # one alone is everyday: seen in 7 of 25 calls
                 await self._cure(device)
             self._bonds = self._wanted.bond
             if isinstance(trouble, NotBondedError):
@@ -391,6 +393,7 @@ class Link:
                 self._failures = min(self._failures, FAILURES_OF_A_LIVE_STRAP)
                 log.info("%s: %s arrives", called(device), self.role)
                 self._told.clear()
+                self._refusals = 0
                 first.set()
             if at_s - connected_s >= timings.settled_s:
                 self._failures = 0

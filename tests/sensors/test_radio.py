@@ -221,6 +221,15 @@ async def test_an_adapter_whose_firmware_hung_and_refuses_to_connect_is_switched
     assert sample.heart_rate_bpm == 120
 
 
+async def test_one_connection_that_fails_after_a_silence_is_no_hung_firmware(bluez, strap):
+    async with listening(bluez, strap, replace(IMPATIENT, mute_s=30.0)) as ble:
+        await next_event(ble, SignalLost)
+        strap.connect_errors = [("org.bluez.Error.Failed", "Input/output error")]
+        await bluez.until(lambda: not bluez.connected(strap))
+        await hear(ble, bluez, strap)
+    assert bluez.powered == []
+
+
 async def test_an_adapter_that_something_else_is_connected_to_is_never_switched_off(bluez, strap):
     headphones = Strap(OTHER, "Headphones", advertised=[uuid(0x110B)], services={})
     bluez.straps.append(headphones)
