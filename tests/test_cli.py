@@ -728,6 +728,7 @@ async def started(*words: str | Path) -> AsyncIterator[asyncio.subprocess.Proces
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # who runs the tests may ignore it: nohup
     )
     try:
         async with asyncio.timeout(IN_TIME_S):
