@@ -222,10 +222,6 @@ class Client(aiomqtt.Client):
     limits = Limits()
     refusal: str | None = None
 
-    def __init__(self, *args: Any, **keys: Any) -> None:
-        super().__init__(*args, **keys)
-        self._disconnected.add_done_callback(lambda _: self._give_up())
-
     @property
     def v5(self) -> bool:
         return bool(self._client.protocol == ProtocolVersion.V5.value)

@@ -106,8 +106,12 @@ def test_an_ack_is_kept_in_the_log(listeners: Listeners, caplog: pytest.LogCaptu
 def test_whoever_makes_up_births_fills_no_memory(listeners: Listeners) -> None:
     for n in range(10 * MAX_CLIENTS):
         listeners.hear_status(f"ear-{n}", b"online", kept=False)
-    listeners.hear_status("x" * (MAX_NAME + 1), b"online", kept=False)
     assert len(listeners) == MAX_CLIENTS
+
+
+def test_a_name_that_fills_a_page_is_none(listeners: Listeners) -> None:
+    listeners.hear_status("x" * (MAX_NAME + 1), b"online", kept=False)
+    assert len(listeners) == 0
 
 
 def test_a_runner_whom_nobody_hears_is_told_once(
