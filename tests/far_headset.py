@@ -65,6 +65,7 @@ class Headset:
                     for name in ("cue", "state", "heart_rate"):
                         await client.subscribe(BASE + name, qos=1)
                     self.behind = True
+                    print(json.dumps({"what": "listening"}), flush=True)
                     async for message in client.messages:
                         self.hear(message)
             except aiomqtt.MqttError:

@@ -209,14 +209,20 @@ async def headset(ip: str, network: str, host: str, port: int, keepalive_s: int,
     words = ["netns", "exec", network, sys.executable, str(FAR_HEADSET), host, str(port), str(keepalive_s), str(step_s)]
     process = await asyncio.create_subprocess_exec(ip, *words, stdout=asyncio.subprocess.PIPE)
     said: list[dict[str, Any]] = []
+    listens = asyncio.Event()
 
     async def read() -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            said.append(json.loads(line))  # noqa: PERF401 - at the end the process is killed, and this must not be lost
+            heard = json.loads(line)
+            if heard["what"] == "listening":
+                listens.set()
+            else:
+                said.append(heard)
 
     reading = asyncio.create_task(read())
     try:
+        await asyncio.wait_for(listens.wait(), 20)
         yield process, said
     finally:
         process.kill()
@@ -256,6 +262,7 @@ async def through_a_hole(
                     kind: await stack.enter_async_context(headset(needs_tool("ip"), network, ours, port, *how))
                     for kind, how in KINDS.items()
                 }
+                start_s = time.monotonic()
                 for at_s in range(SETTLED_S + hole_s + AFTERWARDS_S):
                     if at_s == SETTLED_S:
                         swallow(True)
@@ -265,11 +272,11 @@ async def through_a_hole(
                     elif at_s == SETTLED_S + hole_s:
                         swallow(False)
                     sink.take(spoken(at_s, Phase.RUN if at_s < SETTLED_S + hole_s // 2 else Phase.WALK))
-                    await asyncio.sleep(max(0.0, began_s + at_s + 1 - time.monotonic()))
+                    await asyncio.sleep(max(0.0, start_s + at_s + 1 - time.monotonic()))
                 for _, lines in far.values():
                     for line in lines:
                         line["age_s"] = line["heard_s"] - began_s - line["ts_ms"] / 1000
-                        line["after_hole"] = line["heard_s"] - began_s > SETTLED_S + hole_s
+                        line["after_hole"] = line["heard_s"] - start_s > SETTLED_S + hole_s
                 return {kind: lines for kind, (_, lines) in far.items()}
 
 
