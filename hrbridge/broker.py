@@ -34,6 +34,8 @@ EMBEDDED_PORT = 1883
 # A silent link is noticed after one and a half of these; the broker publishes the will after as long.
 KEEPALIVE_S = 5
 CONNECT_TIMEOUT_S = 5.0
+# A will is published at the end of its session at the latest.
+SESSION_OUTLIVES_WILL_S = 5
 # Heart rate (QoS 0) followed by state (QoS 1) takes 40 ms instead of 1 when TCP waits for more to send.
 SOCKET_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 # What lies unread from the broker: commands come a few a minute, and the sender of more is told "busy".
@@ -318,8 +320,7 @@ def _will(will: Will | None, *, v5: bool, modest: bool) -> aiomqtt.Will | None:
 
 def _wants(will: Will) -> Properties:
     """What a client that stays asks of the broker."""
-    # A will is published at the end of its session at the latest: the session must outlive the delay.
-    session_s = will.delay_s + 5
+    session_s = will.delay_s + SESSION_OUTLIVES_WILL_S
     return properties(PacketTypes.CONNECT, SessionExpiryInterval=session_s, MaximumPacketSize=MAX_PACKET_BYTES)
 
 

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from hrbridge import __version__, home_assistant, messages, trace
-from hrbridge.broker import KEEPALIVE_S
+from hrbridge.broker import KEEPALIVE_S, SESSION_OUTLIVES_WILL_S
 from hrbridge.config import Config, Plan
 from hrbridge.decisions import REASONS, Cue, CueKind, Phase, Ratio, Reason, Step, Trust
 from hrbridge.events import Action, Event
@@ -26,8 +26,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ASYNCAPI = "3.0.0"
 MQTT_BINDING = "0.2.0"
-# As broker.connection asks for: the session must outlive the delay of the will.
-SESSION_EXPIRY_S = WILL_DELAY_S + 5
+SESSION_EXPIRY_S = WILL_DELAY_S + SESSION_OUTLIVES_WILL_S
 
 STATUS: Schema = {
     "title": "Status",

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import pytest
-from ble_listener import BEAT, FAST, MINE, OTHER, hear, next_event, sensor, told, warnings
+from ble_listener import (
+    BEAT,
+    FAST,
+    MINE,
+    OTHER,
+    hear,
+    next_event,
+    send_each_tenth_of_a_second,
+    sensor,
+    told,
+    warnings,
+)
 from fake_bluez import Strap, foot_pod_services, treadmill_services, uuid
 from msgspec.structs import replace
 
@@ -168,27 +178,17 @@ async def test_a_watch_takes_over_and_the_strap_gets_the_word_back(bluez, strap,
         strap.advertises = False
         bluez.drop(strap)
         lost = await next_event(ble, SignalLost)
-        beating = asyncio.create_task(beat(bluez, watch))
+        send_each_tenth_of_a_second(bluez, watch, [BEAT] * 30)
         back, taken_over = await next_event(ble, SignalBack), await next_event(ble, Sample)
         strap.advertises = True
         await bluez.subscribed(strap)
-        also_beating = asyncio.create_task(beat(bluez, strap))
+        send_each_tenth_of_a_second(bluez, strap, [BEAT] * 30)
         given_back = taken_over
         while given_back.source != MINE:
             given_back = await next_event(ble, Sample)
-        beating.cancel()
-        also_beating.cancel()
     assert lost.why == "disconnected"
     assert taken_over.source == OTHER
     assert lost.at_s <= back.at_s <= taken_over.at_s <= given_back.at_s
-
-
-async def beat(bluez, strap):
-    """Twenty beats a second, so that the test does not take long."""
-    while True:
-        if bluez.connected(strap):
-            await bluez.notify(strap, BEAT)
-        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("settings", [{"fallback_address": OTHER}, {"fallback_name": "forerunner"}])
