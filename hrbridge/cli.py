@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from hrbridge import __version__
+from hrbridge import __version__, cli_history
 from hrbridge.errors import HrbridgeError, OutputError, SensorError, UsageError
 from hrbridge.events import Action
 
@@ -35,6 +35,7 @@ plan_app = typer.Typer(help="The shipped plans, and a check for your own.", no_a
 config_app = typer.Typer(help="Check a configuration.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(config_app, name="config")
+app.add_typer(cli_history.app)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
 PlanName = Annotated[

@@ -41,3 +41,13 @@ class OutputError(HrbridgeError):
 
 class MalformedPacket(HrbridgeError):
     """A Bluetooth packet lacks its mandatory fields."""
+
+
+class JournalError(HrbridgeError):
+    """The journal cannot be read or written, or has nothing of that kind; ``exit_code`` 2 where the file is wrong."""
+
+
+class DamagedJournal(JournalError):
+    """The file is no journal any more: it is to be set aside, never written over."""
+
+    exit_code = 2

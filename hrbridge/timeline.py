@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Self
 
 from msgspec.structs import replace
 
+from hrbridge.dates import Moment, iso
 from hrbridge.events import Action, Command, Event, Rpe, Tick, order
 from hrbridge.ports import Clock
 
@@ -26,7 +30,34 @@ class MonotonicClock:
 
 def utc_now() -> str:
     """The wall time in ISO 8601, written down once per run."""
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return iso(time.time())
+
+
+def moment() -> Moment:
+    """Now."""
+    boot_s = time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
+    return Moment(time.time(), _date_is_right(), _boot_id(), boot_s)
+
+
+# Boards without a clock describe themselves so; a computer with one keeps the date while it is off.
+BOARD = Path("/proc/device-tree")
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+
+
+def _date_is_right() -> bool:
+    """Synchronised, as the kernel says, whoever did it (timesyncd, chrony); only boards are asked."""
+    if sys.platform != "linux" or not BOARD.exists():
+        return True
+    timex = ctypes.create_string_buffer(512)  # larger than struct timex; all zero: only ask
+    return ctypes.CDLL(None).adjtimex(timex) not in (-1, TIME_ERROR)
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def merge(events: Iterable[Event]) -> Iterator[Event]:

@@ -29,6 +29,7 @@ from hrbridge.control.why import explain
 from hrbridge.decisions import Step
 from hrbridge.errors import ConfigError, UsageError
 from hrbridge.events import Action, Speed
+from hrbridge.journal import Journal, default_path
 from hrbridge.messages import ControlSet, RpeSet, Topic
 from hrbridge.ports import Clock, LiveSensor, Sink, Source
 from hrbridge.sinks.summary import Summary, Tally
@@ -400,6 +401,44 @@ async def survey(limit_s: float | None, *, in_place: bool, asks: bool = False, a
             looking.cancel()
         choice = screen.choice if screen is not None else None
         return Sighting(survey.found(), survey.radio_works, interrupted.done(), choice)
+
+
+# -- past runs --
+
+
+@dataclass(frozen=True)
+class Past:
+    """An open journal and whose runs are looked at; ``config`` is None where none was named."""
+
+    journal: Journal
+    runner_id: str
+    config: Config | None
+
+
+@contextlib.contextmanager
+def past(
+    journal_path: Path | None, config_path: Path | None = None, runner_id: str | None = None, *, create: bool = False
+) -> Iterator[Past]:
+    """The journal of ``--journal``, else of the configuration, else the usual one.
+
+    Whose runs: ``--runner``, else the runner of the configuration, else the only
+    one in the journal; raises UsageError where there are several.
+    """
+    settings = config.load(config_path) if config_path is not None else None
+    with Journal(journal_path or journal_path_of(settings), create=create) as journal:
+        whose = runner_id or (settings.runner.id if settings is not None else None)
+        if whose is None:
+            known = journal.runner_ids()
+            if len(known) > 1:
+                raise UsageError(f"{journal.path}: runs of {', '.join(known)}: say whose with --runner ID")
+            whose = known[0] if known else config.Runner(age_years=config.ASSUMED_AGE_YEARS).id
+        yield Past(journal, whose, settings)
+
+
+def journal_path_of(settings: Config | None) -> Path:
+    """Where this configuration keeps its runs."""
+    named = settings.journal.path if settings is not None else ""
+    return Path(named).expanduser() if named else default_path()
 
 
 # -- small commands --
