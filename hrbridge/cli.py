@@ -77,6 +77,9 @@ def run(
         float | None, typer.Option("--speed", metavar="X", help="Times as fast; recordings and simulations only.")
     ] = None,
     trace: TraceFile = None,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", metavar="PATH", help="Where the run is kept; simulations only if given.")
+    ] = None,
     json: Json = False,
     once: Annotated[bool, typer.Option("--once", help="Leave after one session.")] = False,
     settings: Settings = None,
@@ -93,7 +96,7 @@ def run(
     if speed is not None and session.source is None:
         raise UsageError("--speed: a live sensor has its own time; use --sensor simulated or replay:FILE")
     sinks = [] if json else [Console(sys.stdout)]
-    coaching = wiring.coach(session, speed=speed or 1.0, trace_path=trace, once=once, sinks=sinks)
+    coaching = wiring.coach(session, speed=speed or 1.0, trace_path=trace, journal_path=journal, once=once, sinks=sinks)
     summary = asyncio.run(coaching)
     print(msgspec.json.encode(summary).decode() if json else f"\n{summary_lines(summary)}")
 

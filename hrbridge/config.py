@@ -7,6 +7,7 @@ import logging
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -33,6 +34,8 @@ Rung = Annotated[int, Meta(ge=-1, le=1)]
 
 # A user and a password have keys of their own, for a URL stands in logs.
 _BROKER = r"^(embedded(:\d{1,5})?|none|(mqtts?|wss?)://[^\s@]+)$"
+# The ratios of control.plan.LADDER.
+_ON_LADDER = r"^(1:4|1:3|1:2|1:1|2:1|3:1|4:1|5:1|9:1|10:1)$"
 
 ASSUMED_AGE_YEARS = 40
 ASSUMED_RESTING_HEART_RATE_BPM = 60
@@ -72,6 +75,17 @@ class SegmentKind(StrEnum):
 class WalkInstead(StrEnum):
     RATIO = "ratio"
     TIME = "time"
+
+
+class SeasonGoal(StrEnum):
+    NONE = "none"
+    TWELVE_WEEKS = "twelve-weeks"
+    TWELVE_WEEKS_60 = "twelve-weeks-60"
+    FIRST_5K = "first-5k"
+    GENERAL = "general"
+    MARATHON_LONG = "marathon-long"
+    DURATION = "duration"
+    RETURN = "return"
 
 
 class Protocol(StrEnum):
@@ -368,6 +382,24 @@ class Journal(Table, frozen=True):
     path: str = ""
 
 
+class Season(Table, frozen=True):
+    """``[season]``: what ``hrbridge next`` leads to over weeks.
+
+    Without a goal the ladder of ratios leads, and so it does with ``return``:
+    after an injury by what is felt, never by the calendar. ``twelve-weeks``
+    ends on 50 minutes as in the table of the articles, ``twelve-weeks-60`` on
+    60 as in their text. ``start_ratio`` and ``start_minutes`` (10 to 240,
+    without warm-up and cool-down): where to start, absent: where the goal
+    does. ``begin``: runs of earlier days do not count.
+    """
+
+    goal: SeasonGoal = SeasonGoal.NONE
+    runs_per_week: Annotated[int, Meta(ge=2, le=7)] = 3
+    start_ratio: Annotated[str, Meta(pattern=_ON_LADDER)] | None = None
+    start_minutes: Annotated[int, Meta(ge=10, le=240)] | None = None
+    begin: date | None = None
+
+
 class Config(Table, frozen=True):
     """The whole file. Relative paths in it start where it lies."""
 
@@ -377,6 +409,7 @@ class Config(Table, frozen=True):
     control: Control = Control()
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
+    season: Season = Season()
 
 
 def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -391,7 +424,8 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
     else:
         place = str(path)
         raw = read_toml(Path(path))
-        _start_where_it_lies(raw.get("mqtt"), Path(path).parent)
+        for table in ("mqtt", "journal"):
+            _start_where_it_lies(raw.get(table), Path(path).parent)
     for override in overrides:
         apply_override(raw, override)
     assumed = []
@@ -410,9 +444,9 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
 
 def _start_where_it_lies(table: Any, folder: Path) -> None:
     """Files of a table are looked for beside the configuration that names them."""
-    for key in ("password_file", "ca_file", "cert_file", "key_file"):
+    for key in ("password_file", "ca_file", "cert_file", "key_file", "path"):
         if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
-            table[key] = str(folder / table[key])
+            table[key] = str(folder / Path(table[key]).expanduser())
 
 
 def override(config: Config, overrides: Iterable[str]) -> Config:
@@ -496,7 +530,7 @@ def explain(message: str, raw: Mapping[str, Any], into: type) -> str:
         return f"{head}: missing"
     value = _value_at(raw, where)
     allowed = _allowed(_type_at(kind, [key])) if key else ""
-    if what.startswith(("Expected", "Invalid enum", "Object missing")) and allowed:
+    if what.startswith(("Expected", "Invalid enum", "Invalid RFC3339", "Object missing")) and allowed:
         shown = re.sub(r"//\S*@", "//...@", repr(value))  # a password must not stand in a log
         return f"{head}: {shown} is not allowed; allowed: {allowed}"
     return f"{head}: {what}"
@@ -549,6 +583,8 @@ def _allowed(kind: Any) -> str:
             return " or ".join(filter(None, (_allowed(t) for t in kind.types)))
         case msgspec.inspect.EnumType():
             return ", ".join(f'"{member.value}"' for member in kind.cls)
+        case msgspec.inspect.DateType():
+            return "a date like 2026-11-22"
         case msgspec.inspect.BoolType():
             return "true or false"
         case msgspec.inspect.StrType(pattern=None):
@@ -575,6 +611,7 @@ _PATTERNS = {
     r"^[a-z0-9_-]{1,32}$": "1 to 32 of a-z 0-9 _ -",
     r"^\d+(\.\d+)?(%|min|s|km|m)$": 'text like "50%", "30min" or "5km"',
     "^finisher$": '"finisher"',
+    _ON_LADDER: '"1:4", "1:3", "1:2", "1:1", "2:1", "3:1", "4:1", "5:1", "9:1" or "10:1"',
     _BROKER: '"embedded", "embedded:PORT", "none" or a URL mqtt:// mqtts:// ws:// wss:// without user and password',
     r"^[^+#\s/]+(/[^+#\s/]+)*$": "topic levels without + # or blanks",
 }

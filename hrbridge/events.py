@@ -102,9 +102,10 @@ class Rpe(Stamped, frozen=True, tag="rpe"):
 
 
 class Command(Stamped, frozen=True, tag="command"):
-    """The will of the runner."""
+    """The will of the runner; ``why`` in words, where it was not the runner's own (a power cut pauses a run)."""
 
     action: Action
+    why: str = ""
 
     def __post_init__(self) -> None:
         Stamped.__post_init__(self)

@@ -31,6 +31,7 @@ from hrbridge import trace
 from hrbridge.dates import Moment, from_iso, iso
 from hrbridge.decisions import Step
 from hrbridge.errors import DamagedJournal, JournalError
+from hrbridge.messages import CueAck
 from hrbridge.trace import Header
 
 APPLICATION_ID = 0x68726272  # "hrbr": file(1) and we ourselves know it by that
@@ -61,11 +62,7 @@ MIGRATIONS = (
     );
     CREATE TABLE ack (
         session_id INTEGER NOT NULL REFERENCES session (id) ON DELETE CASCADE,
-        seq INTEGER NOT NULL,
-        client TEXT NOT NULL,
-        result TEXT NOT NULL,
-        why TEXT NOT NULL,
-        age_ms INTEGER
+        json BLOB NOT NULL
     );
     CREATE INDEX ack_of_session ON ack (session_id);
     CREATE TABLE figure (
@@ -87,6 +84,7 @@ MIGRATIONS = (
 )
 BUSY_TIMEOUT_S = 5.0  # another process commits within milliseconds
 WAL_LIMIT_BYTES = 4_000_000
+SAME_DATE_S = 2.0  # dates are written to the second
 
 
 class Kind(StrEnum):
@@ -125,16 +123,6 @@ class Session(Struct, frozen=True):
     boot_id: str
     boot_s: float
     ended: End | None
-
-
-class Ack(Struct, frozen=True):
-    """What a headset or display did with a cue."""
-
-    seq: int
-    client: str
-    result: str
-    why: str = ""
-    age_ms: int | None = None
 
 
 class Soreness(StrEnum):
@@ -288,12 +276,12 @@ class Journal:
         source: str,
         *,
         began_at_s: float,
+        started_at: str | None,
         now: Moment,
-        started_at: str | None = None,
         source_sha256: str | None = None,
     ) -> int:
-        """A new session; returns its id. Without ``started_at`` it begins ``now``."""
-        own_date = started_at is None and kind is not Kind.IMPORTED
+        """A new session; returns its id. ``now``: when it began, on this machine."""
+        estimated = kind not in (Kind.REPLAYED, Kind.IMPORTED) and not now.right
         row = (
             header.runner.id,
             kind.value,
@@ -301,8 +289,8 @@ class Journal:
             source_sha256,
             msgspec.json.encode(header),
             began_at_s,
-            iso(now.unix_s) if own_date else started_at,
-            own_date and not now.right,
+            started_at,
+            estimated,
             now.boot_id,
             now.boot_s,
         )
@@ -325,9 +313,14 @@ class Journal:
     def _put(self, session_id: int, first_step: int, lines: bytes, *, packed: bool) -> None:
         self._db.execute("INSERT INTO steps VALUES (?, ?, ?, ?)", (session_id, first_step, packed, lines))
 
-    def acknowledge(self, session_id: int, acks: Iterable[Ack]) -> None:
-        rows = ((session_id, ack.seq, ack.client, ack.result, ack.why, ack.age_ms) for ack in acks)
-        self._db.executemany("INSERT INTO ack VALUES (?, ?, ?, ?, ?, ?)", rows)
+    def clear(self, session_id: int) -> None:
+        """Take all its steps out, to be written anew in the same transaction."""
+        self._db.execute("DELETE FROM steps WHERE session_id = ?", (session_id,))
+
+    def acknowledge(self, session_id: int, acks: Iterable[CueAck]) -> None:
+        """What headsets and displays did with the cues."""
+        rows = ((session_id, msgspec.json.encode(ack)) for ack in acks)
+        self._db.executemany("INSERT INTO ack VALUES (?, ?)", rows)
 
     def end(self, session_id: int, end: End) -> None:
         self._db.execute("UPDATE session SET ended = ? WHERE id = ?", (end.value, session_id))
@@ -429,17 +422,19 @@ class Journal:
                 raise DamagedJournal(f"{self.path}: run {session_id}: a step cannot be read: {error}") from error
 
     def header(self, session: Session) -> Header:
-        """The header of its trace, with the date as it is known today."""
-        if session.started_at is None:
+        """The header of its trace: as it was written, or with the date that was repaired since."""
+        written = session.header.started_at
+        if written is None or session.started_at is None:
             return session.header
-        return replace(session.header, started_at=iso(from_iso(session.started_at) - session.began_at_s))
+        opened_unix_s = from_iso(session.started_at) - session.began_at_s
+        if abs(opened_unix_s - from_iso(written)) < SAME_DATE_S:
+            return session.header
+        return replace(session.header, started_at=iso(opened_unix_s))
 
-    def acks(self, session_id: int) -> list[Ack]:
+    def acks(self, session_id: int) -> list[CueAck]:
         with self._told():
-            rows = self._db.execute(
-                "SELECT seq, client, result, why, age_ms FROM ack WHERE session_id = ? ORDER BY rowid", (session_id,)
-            )
-            return [Ack(*row) for row in rows]
+            rows = self._db.execute("SELECT json FROM ack WHERE session_id = ? ORDER BY rowid", (session_id,))
+            return [msgspec.json.decode(row[0], type=CueAck) for row in rows]
 
     def delete(self, session_id: int) -> None:
         """Take a session out, and its bytes off the disk."""

@@ -18,11 +18,12 @@ class Clock(Protocol):
 class Source(Protocol):
     """Events that are all known beforehand or can be computed: a recording, a simulated runner.
 
-    Yields sensor events and commands in order of time, without ticks. A
-    simulated runner is at the same time a sink: it hears the cues.
+    Yields sensor events and commands in order of time, without ticks, after
+    ``from_s`` (of a session that is taken up again; 0: all). A simulated runner
+    is at the same time a sink: it hears the cues.
     """
 
-    def events(self) -> Iterator[Event]: ...
+    def events(self, from_s: float = 0.0) -> Iterator[Event]: ...
 
 
 class LiveSensor(Protocol):

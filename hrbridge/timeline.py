@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from functools import cache
+from math import floor
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,9 @@ from msgspec.structs import replace
 from hrbridge.dates import Moment, iso
 from hrbridge.events import Action, Command, Event, Rpe, Tick, order
 from hrbridge.ports import Clock
+
+# How long a session that a power cut has ended is offered again.
+OFFERED_FOR_S = 600.0
 
 
 class MonotonicClock:
@@ -60,15 +64,15 @@ def _boot_id() -> str:
         return ""
 
 
-def merge(events: Iterable[Event]) -> Iterator[Event]:
-    """Add one tick per whole second since the start; ``events`` come in order of time.
+def merge(events: Iterable[Event], from_s: float = 0.0) -> Iterator[Event]:
+    """Add one tick per whole second after ``from_s``; ``events`` come in order of time.
 
     At equal times the order is sensor, command, tick. Lazy: a simulated runner
     is asked for its next event only after it has heard what followed from the
     last one.
     """
-    tick_s = 1
-    last_s = 0.0
+    tick_s = floor(from_s) + 1
+    last_s = from_s
     for event in events:
         last_s = event.at_s
         while order(Tick(tick_s)) < order(event):
@@ -80,14 +84,14 @@ def merge(events: Iterable[Event]) -> Iterator[Event]:
 
 
 async def paced(
-    events: Iterable[Event], clock: Clock, speed: float, wishes: asyncio.Queue[Action | float]
+    events: Iterable[Event], clock: Clock, speed: float, wishes: asyncio.Queue[Action | float], from_s: float = 0.0
 ) -> AsyncIterator[Event]:
     """Deliver events that are known beforehand at their own time, ``speed`` times as fast; wishes come in between.
 
-    The order and the stamps of ``events`` do not depend on ``speed``.
+    The order and the stamps of ``events`` do not depend on ``speed``; it is ``from_s`` now.
     """
-    started_s = clock.now_s()
-    last_s = 0.0
+    started_s = clock.now_s() - from_s / speed
+    last_s = from_s
     for event in events:
         due_s = started_s + event.at_s / speed
         while True:
@@ -105,22 +109,29 @@ async def paced(
 class Live:
     """A live sensor, the wishes of the runner and a tick per second, as one stream of events.
 
-    Opened with ``async with``, read with ``async for``; ``at_s`` counts from
-    the opening. Holds 256 events: only a loop that has stood still for minutes
+    Opened with ``async with``, read with ``async for``; ``at_s`` counts on from
+    ``from_s`` at the opening. Holds 256 events: only a loop that has stood still for minutes
     would lose any, and then the oldest.
     """
 
-    def __init__(self, sensor: AsyncIterator[Event], clock: Clock, wishes: asyncio.Queue[Action | float]) -> None:
+    def __init__(
+        self,
+        sensor: AsyncIterator[Event],
+        clock: Clock,
+        wishes: asyncio.Queue[Action | float],
+        from_s: float = 0.0,
+    ) -> None:
+        self._from_s = from_s
         self._sensor = sensor
         self._clock = clock
         self._wishes = wishes
         self._queue: asyncio.Queue[Event | BaseException] = asyncio.Queue(256)
         self._tasks: list[asyncio.Task[None]] = []
         self._started_s = 0.0
-        self._last_s = 0.0
+        self._last_s = from_s
 
     async def __aenter__(self) -> Self:
-        self._started_s = self._clock.now_s()
+        self._started_s = self._clock.now_s() - self._from_s
         pumps = {"sensor": self._pump_sensor(), "wishes": self._pump_wishes(), "ticks": self._pump_ticks()}
         self._tasks = [asyncio.create_task(self._guard(pump), name=name) for name, pump in pumps.items()]
         return self
@@ -154,7 +165,7 @@ class Live:
 
     async def _pump_sensor(self) -> None:
         async for event in self._sensor:
-            self._put(replace(event, at_s=max(0.0, event.at_s - self._started_s)))
+            self._put(replace(event, at_s=max(self._from_s, event.at_s - self._started_s)))
 
     async def _pump_wishes(self) -> None:
         while True:
@@ -162,7 +173,7 @@ class Live:
             self._put(stamp(wish, self._clock.now_s() - self._started_s))
 
     async def _pump_ticks(self) -> None:
-        tick_s = 0
+        tick_s = floor(self._from_s)
         while True:
             elapsed_s = self._clock.now_s() - self._started_s
             # Seconds that a sleeping machine missed are not made up for: a burst of them helps nobody.
@@ -174,3 +185,19 @@ class Live:
 def stamp(wish: Action | float, at_s: float) -> Event:
     """A command or an RPE as an event."""
     return Command(at_s, wish) if isinstance(wish, Action) else Rpe(at_s, wish)
+
+
+async def taken_up(pause: Command, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """The events of a session that was cut off and is offered again, paused.
+
+    Whoever does not resume it within ten minutes has gone home: it is stopped.
+    """
+    yield pause
+    waits = True
+    async for event in events:
+        yield event
+        if isinstance(event, Command) and event.action in (Action.RESUME, Action.UNDO, Action.STOP):
+            waits = False
+        elif waits and event.at_s - pause.at_s >= OFFERED_FOR_S:
+            waits = False
+            yield Command(event.at_s, Action.STOP)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from hrbridge import bridge, config, timeline, trace
+from hrbridge import bridge, config, timeline, trace, unfinished
 from hrbridge.config import Config, Plan, PlanTable, Protocol, SensorKind
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
@@ -28,15 +30,17 @@ from hrbridge.control.controller import Controller
 from hrbridge.control.why import explain
 from hrbridge.decisions import Step
 from hrbridge.errors import ConfigError, UsageError
-from hrbridge.events import Action, Speed
-from hrbridge.journal import Journal, default_path
+from hrbridge.events import Action, Command, Event, Speed
+from hrbridge.journal import End, Journal, Kind, default_path
 from hrbridge.messages import ControlSet, RpeSet, Topic
 from hrbridge.ports import Clock, LiveSensor, Sink, Source
 from hrbridge.sinks.summary import Summary, Tally
 
 if TYPE_CHECKING:
     from hrbridge.sensors.survey import Found
+    from hrbridge.sinks.journal import JournalSink
     from hrbridge.sinks.mqtt import MqttSink
+    from hrbridge.unfinished import CutOff
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Session:
     started_at: str | None
     source: Source | None
     sensor: str
+    kind: Kind
 
     @property
     def header(self) -> trace.Header:
@@ -113,7 +118,7 @@ def session(path: Path | None, overrides: Sequence[str], *, sensor: str | None) 
         case SensorKind.SIMULATED:
             return simulated_session(path or demo(), overrides)
         case SensorKind.BLE:
-            return Session(settings, _plan(settings, path), timeline.utc_now(), None, "heart-rate strap")
+            return Session(settings, _plan(settings, path), timeline.utc_now(), None, "heart-rate strap", Kind.LIVE)
 
 
 def replay_session(file: Path, path: Path | None, overrides: Sequence[str], *, lenient: bool = False) -> Session:
@@ -147,7 +152,8 @@ def replay_session(file: Path, path: Path | None, overrides: Sequence[str], *, l
         plan = plans.load("free")
     else:
         plan = _plan(settings, path)
-    return Session(settings, plan, recording.started_at, Replay(recording), recording.device or "recording")
+    source = Replay(recording)
+    return Session(settings, plan, recording.started_at, source, recording.device or "recording", Kind.REPLAYED)
 
 
 def _plan(settings: Config, path: Path | None) -> Plan:
@@ -196,7 +202,7 @@ def simulated_session(path: Path | None, overrides: Sequence[str]) -> Session:
     plan = _plan(settings, path)
     free = plans.is_free(plan)  # nobody tells this runner when to run
     source = Simulated.of(sensor, own_rhythm_s=(240, 60), max_s=1800) if free else Simulated.of(sensor)
-    return Session(settings, plan, None, source, f"simulated runner {sensor.runner}")
+    return Session(settings, plan, None, source, f"simulated runner {sensor.runner}", Kind.SIMULATED)
 
 
 def _with_paces(table: PlanTable, run_m_s: float, walk_m_s: float) -> PlanTable:
@@ -246,10 +252,18 @@ def why(session: Session, at_s: float) -> list[str]:
 
 
 async def coach(
-    session: Session, *, speed: float, trace_path: Path | None, once: bool, sinks: Sequence[Sink]
+    session: Session,
+    *,
+    speed: float,
+    trace_path: Path | None,
+    journal_path: Path | None,
+    once: bool,
+    sinks: Sequence[Sink],
 ) -> Summary:
     """``hrbridge run``: coach one session, or as a service one after the other, until SIGINT or SIGTERM.
 
+    A live run enters the journal; a simulated or replayed one only that of
+    ``journal_path``. One that was cut off there is taken up again, paused.
     Returns the sum of the last session. Raises ConfigError, SensorError,
     OutputError, and BrokerError where the embedded broker cannot start.
     """
@@ -258,55 +272,99 @@ async def coach(
     wishes: asyncio.Queue[Action | float] = asyncio.Queue(MAX_WISHES)
     interrupted = _interruption()
     async with contextlib.AsyncExitStack() as stack:
+        journal, cut_off = _record(stack, session, journal_path)
         mqtt = await _connect(stack, session, clock, wishes)
+        if journal is not None and mqtt is not None:
+            mqtt.acks = journal.acks
         sensor = await _open_sensor(stack, session, clock)
         number = 1
         while True:
-            tally = Tally(session.plan)
-            with trace.Writer(_numbered(trace_path, number), session.header) as writer:
-                listening: list[Sink] = [writer, tally, *sinks]
+            controller, tally = session.controller(), Tally(session.plan)
+            header = cut_off.header if cut_off is not None else session.header
+            with trace.Writer(_numbered(trace_path, number), header) as writer:
                 if mqtt is not None:
                     mqtt.begin(secrets.token_hex(4), session.plan)
-                    listening.append(mqtt)
-                running = asyncio.create_task(_run(session, sensor, clock, speed, wishes, listening), name="bridge")
+                pause = None
+                if cut_off is not None:
+                    hearing = [writer.take, tally.take, *([mqtt.recall] if mqtt is not None else [])]
+                    pause = cut_off.catch_up(controller, hearing)
+                    log.warning("%s", cut_off.in_words(pause.at_s))
+                elif journal is not None:
+                    journal.begin(header, session.kind, session.sensor)
+                listening: list[Sink] = [each for each in (writer, tally, *sinks, journal, mqtt) if each is not None]
+                if isinstance(session.source, Sink):
+                    listening.insert(0, session.source)
+                events = _events(session, sensor, clock, speed, wishes, pause)
+                running = asyncio.create_task(_run(controller, events, listening), name="bridge")
                 await asyncio.wait({running, interrupted}, return_when=asyncio.FIRST_COMPLETED)
                 if not running.done():
                     running.cancel()
                     await asyncio.gather(running, return_exceptions=True)
                 else:
                     running.result()
+                if journal is not None:
+                    journal.end(End.STOPPED)
             if once or session.source is not None or interrupted.done():
                 return tally.summary(writer.sha256)
             number += 1
+            cut_off = None
+            session = dataclasses.replace(session, started_at=timeline.utc_now())
 
 
 def _admit(settings: Config) -> None:
     """Say which given keys have no effect in this version."""
-    given = {
-        "[runner] units": settings.runner.units != "metric",
-        "[journal] path": settings.journal.path,
-    }
-    for key, value in given.items():
-        if value:
-            log.warning("%s has no effect yet in this version", key)
+    if settings.runner.units != "metric":
+        log.warning("[runner] units has no effect on what is spoken yet in this version")
 
 
 async def _run(
+    controller: Controller, events: AbstractAsyncContextManager[AsyncIterator[Event]], sinks: list[Sink]
+) -> None:
+    async with events as stream:
+        await bridge.run(controller, stream, sinks)
+
+
+@contextlib.asynccontextmanager
+async def _events(
     session: Session,
     sensor: LiveSensor | None,
     clock: Clock,
     speed: float,
     wishes: asyncio.Queue[Action | float],
-    sinks: list[Sink],
-) -> None:
-    controller = session.controller()
-    if session.source is not None:
-        source = session.source
-        heard = [source, *sinks] if isinstance(source, Sink) else sinks
-        await bridge.run(controller, timeline.paced(timeline.merge(source.events()), clock, speed, wishes), heard)
-    elif sensor is not None:
-        async with timeline.Live(aiter(sensor), clock, wishes) as events:
-            await bridge.run(controller, events, sinks)
+    pause: Command | None,
+) -> AsyncIterator[AsyncIterator[Event]]:
+    """The events of a session; after ``pause``, of one that is taken up again."""
+    from_s = pause.at_s if pause is not None else 0.0
+    async with contextlib.AsyncExitStack() as stack:
+        if session.source is not None:
+            source = timeline.merge(session.source.events(from_s), from_s)
+            events = timeline.paced(source, clock, speed, wishes, from_s)
+        elif sensor is not None:
+            events = aiter(await stack.enter_async_context(timeline.Live(aiter(sensor), clock, wishes, from_s)))
+        yield events if pause is None else timeline.taken_up(pause, events)
+
+
+# -- the journal of a session in time --
+
+
+def _record(
+    stack: contextlib.AsyncExitStack, session: Session, given: Path | None
+) -> tuple[JournalSink | None, CutOff | None]:
+    """The journal this session enters, and the one that was cut off there and fits."""
+    from hrbridge.sinks.journal import JournalSink, recording_alone
+
+    if given is None and session.kind is not Kind.LIVE:
+        return None, None
+    path = given or journal_path_of(session.config)
+    runner_id = session.config.runner.id
+    if not stack.enter_context(recording_alone(path, runner_id)):
+        log.error("%s: another hrbridge records the runs of %s there; this one is not recorded", path, runner_id)
+        return None, None
+    cut_off = unfinished.find(path, session.header, session.kind, timeline.moment())
+    journal = stack.enter_context(JournalSink(path, live=session.kind is Kind.LIVE, now=timeline.moment))
+    if cut_off is not None:
+        journal.resume(cut_off.session, cut_off.lines)
+    return journal, cut_off
 
 
 def _interruption() -> asyncio.Task[None]:
@@ -438,7 +496,7 @@ def past(
 def journal_path_of(settings: Config | None) -> Path:
     """Where this configuration keeps its runs."""
     named = settings.journal.path if settings is not None else ""
-    return Path(named).expanduser() if named else default_path()
+    return Path(named) if named else default_path()
 
 
 # -- small commands --

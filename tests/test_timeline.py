@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hrbridge.errors import SensorError
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick, order
-from hrbridge.timeline import Live, MonotonicClock, merge, paced, utc_now
+from hrbridge.timeline import OFFERED_FOR_S, Live, MonotonicClock, merge, moment, paced, taken_up, utc_now
 
 Wish = Action | float
 IN_TIME_S = 5.0  # a test that waits longer than this has failed
@@ -265,3 +265,83 @@ def test_the_clock_of_a_run_begins_at_nought_and_goes_on() -> None:
 
 def test_the_date_is_written_in_utc() -> None:
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", utc_now())
+
+
+# -- a session that is taken up again --
+
+
+def test_the_seconds_count_on_from_where_a_run_was_cut_off() -> None:
+    assert list(merge([Sample(61.2, 120), Sample(63, 121)], from_s=60.4)) == [
+        Tick(61),
+        Sample(61.2, 120),
+        Tick(62),
+        Sample(63, 121),
+        Tick(63),
+    ]
+
+
+async def test_a_recording_goes_on_at_once_not_after_the_time_it_had_run() -> None:
+    events = paced([Tick(60)], HandClock(1000.0), 1.0, asyncio.Queue(), from_s=60.0)
+    async with asyncio.timeout(IN_TIME_S):
+        assert await anext(events) == Tick(60)
+
+
+async def sensor_at(*events: Event) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
+    await asyncio.Event().wait()
+
+
+async def test_a_live_run_counts_on_from_where_it_was_cut_off() -> None:
+    clock = HandClock(1000.0)
+    async with asyncio.timeout(IN_TIME_S), Live(sensor_at(Sample(1002, 120)), clock, asyncio.Queue(), 60.5) as live:
+        assert await anext(live) == Sample(62.5, 120)
+
+
+async def test_what_the_sensor_told_before_does_not_run_back() -> None:
+    clock = HandClock(1000.0)
+    async with asyncio.timeout(IN_TIME_S), Live(sensor_at(Sample(990, 120)), clock, asyncio.Queue(), 60.5) as live:
+        assert await anext(live) == Sample(60.5, 120)
+
+
+PAUSE = Command(100.001, Action.PAUSE, "Power was lost.")
+
+
+async def offered(*events: Event) -> list[Event]:
+    return [event async for event in taken_up(PAUSE, stream(*events))]
+
+
+async def stream(*events: Event) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
+
+
+async def test_a_run_that_was_cut_off_begins_with_a_pause() -> None:
+    assert await offered(Tick(101)) == [PAUSE, Tick(101)]
+
+
+async def test_whoever_does_not_come_back_has_gone_home() -> None:
+    gone_s = 101 + OFFERED_FOR_S
+    assert await offered(Tick(101), Tick(gone_s), Tick(gone_s + 1)) == [
+        PAUSE,
+        Tick(101),
+        Tick(gone_s),
+        Command(gone_s, Action.STOP),
+        Tick(gone_s + 1),
+    ]
+
+
+@pytest.mark.parametrize("action", [Action.RESUME, Action.UNDO, Action.STOP])
+async def test_whoever_has_answered_is_not_sent_home(action: Action) -> None:
+    events = [Command(110, action), Tick(101 + OFFERED_FOR_S)]
+    assert await offered(*events) == [PAUSE, *events]
+
+
+# -- what time it is --
+
+
+def test_a_moment_tells_the_date_and_how_long_the_machine_has_been_on() -> None:
+    first, second = moment(), moment()
+    assert second.boot_s >= first.boot_s > 0
+    assert second.unix_s >= first.unix_s > 1.7e9
+    assert first.boot_id == second.boot_id

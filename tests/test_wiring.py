@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
+import msgspec
 import pytest
 
-from hrbridge import wiring
+from hrbridge import config, wiring
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.decisions import Phase, Step
-from hrbridge.errors import ConfigError
-from hrbridge.events import Rpe, Sample
+from hrbridge.errors import ConfigError, UsageError
+from hrbridge.events import Action, Rpe, Sample
+from hrbridge.journal import End, Journal, Kind
+from hrbridge.ports import Sink
 from hrbridge.sensors.simulated import Simulated
+from hrbridge.sinks.journal import recording_alone
+from hrbridge.sinks.summary import Summary
 
 MAXIMUM_190 = "sensor.max_heart_rate_bpm=190"
 RESTING_52 = "sensor.resting_heart_rate_bpm=52"
@@ -88,3 +96,104 @@ def test_seven_of_ten_can_be_reported_with_a_fine_heart_rate():
 def test_thirty_thirty_drifts_up():
     steps = simulate(THIRTY_THIRTY, "control.policy=fixed", "sensor.vo2max_ml_kg_min=38", "sensor.run_speed_m_s=2.5")
     assert heard_bpm(steps, 1620, 1740) > heard_bpm(steps, 540, 660) + 6
+
+
+# -- a run and the journal --
+
+
+def coach(file: Path | None, *words: str, sinks: Sequence[Sink] = ()) -> Summary:
+    session = wiring.session(None, ["mqtt.url=none", *words], sensor="simulated")
+    return asyncio.run(wiring.coach(session, speed=100_000, trace_path=None, journal_path=file, once=True, sinks=sinks))
+
+
+def test_a_simulated_run_enters_the_journal_that_was_named(tmp_path: Path):
+    summary = coach(tmp_path / "journal.sqlite3")
+    with Journal(tmp_path / "journal.sqlite3") as journal:
+        (session,) = journal.sessions()
+        lines = [msgspec.json.encode(session.header) + b"\n", *journal.lines(session.id)]
+    assert (session.kind, session.ended) == (Kind.SIMULATED, End.FINISHED)
+    assert hashlib.sha256(b"".join(lines)).hexdigest() == summary.trace_sha256
+
+
+def test_a_simulated_run_enters_no_journal_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    coach(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_is_replayed_keeps_its_own_date(tmp_path: Path):
+    recorded = tmp_path / "run.csv"
+    recorded.write_text("time,heart_rate_bpm\n" + "".join(f"2025-05-01T08:00:{n:02}Z,120\n" for n in range(60)))
+    session = wiring.session(None, ["mqtt.url=none"], sensor=f"replay:{recorded}")
+    file = tmp_path / "journal.sqlite3"
+    asyncio.run(wiring.coach(session, speed=100_000, trace_path=None, journal_path=file, once=True, sinks=[]))
+    with Journal(file) as journal:
+        (kept,) = journal.sessions()
+    assert (kept.kind, kept.started_at, kept.date_estimated) == (Kind.REPLAYED, "2025-05-01T08:00:00Z", False)
+
+
+class CutTheCable(Exception):
+    """Power is gone."""
+
+
+class Cable:
+    """A sink that breaks everything at the first step of the second walk."""
+
+    def take(self, step: Step) -> None:
+        if step.phase is Phase.WALK and step.repeat == 2:
+            raise CutTheCable
+
+
+class Heard:
+    """Keeps what came live."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    def take(self, step: Step) -> None:
+        self.steps.append(step)
+
+
+def test_a_run_that_broke_off_comes_back_paused_where_it_was(tmp_path: Path):
+    with pytest.raises(CutTheCable):
+        coach(tmp_path / "journal.sqlite3", sinks=[Cable()])
+    heard = Heard()
+    coach(tmp_path / "journal.sqlite3", sinks=[heard])
+    assert heard.steps[0].phase is Phase.PAUSED
+    assert (heard.steps[0].repeat, heard.steps[0].cues[0].say) == (2, "Interrupted. Resume to go on.")
+
+
+def test_a_run_that_nobody_takes_up_is_kept_as_it_is_and_stopped(tmp_path: Path):
+    with pytest.raises(CutTheCable):
+        coach(tmp_path / "journal.sqlite3", sinks=[Cable()])
+    coach(tmp_path / "journal.sqlite3")
+    with Journal(tmp_path / "journal.sqlite3") as journal:
+        (session,) = journal.sessions()
+        steps = list(journal.steps(session.id))
+    assert session.ended is End.STOPPED
+    assert steps[-1].event.action is Action.STOP
+    assert [step.at_s for step in steps] == sorted(step.at_s for step in steps)
+
+
+def test_another_hrbridge_that_records_the_same_runner_is_told_and_not_recorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    with recording_alone(tmp_path / "journal.sqlite3", "demo"):
+        coach(tmp_path / "journal.sqlite3")
+    assert "another hrbridge records the runs of demo there; this one is not recorded" in caplog.text
+    assert not (tmp_path / "journal.sqlite3").exists()
+
+
+def test_whose_runs_is_asked_where_there_are_several(tmp_path: Path):
+    file = tmp_path / "journal.sqlite3"
+    for runner in ("alex", "kim"):
+        coach(file, f"runner.id={runner}")
+    with pytest.raises(UsageError, match=r"runs of alex, kim: say whose with --runner ID$"), wiring.past(file):
+        pass
+    with wiring.past(file, runner_id="kim") as past:
+        assert [session.runner_id for session in past.journal.sessions(past.runner_id)] == ["kim"]
+
+
+def test_the_journal_of_a_configuration_lies_beside_it(tmp_path: Path):
+    (tmp_path / "my.toml").write_text('[runner]\nage_years = 40\n[journal]\npath = "runs.sqlite3"\n')
+    assert wiring.journal_path_of(config.load(tmp_path / "my.toml")) == tmp_path / "runs.sqlite3"

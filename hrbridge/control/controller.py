@@ -147,7 +147,7 @@ class Controller:
             self._movement.expire(self._at_s)
             match event:
                 case Command():
-                    refused = self._obey(event.action)
+                    refused = self._obey(event.action, event.why)
                 case Rpe():
                     self._hear_rpe(event.rpe)
             self._advance()
@@ -160,7 +160,7 @@ class Controller:
 
     # -- what the runner wants --
 
-    def _obey(self, action: Action) -> str | None:
+    def _obey(self, action: Action, why: str) -> str | None:
         """Do what the runner asks; returns why not, in words."""
         p = self._progress
         if action is Action.UNDO:
@@ -186,15 +186,15 @@ class Controller:
             return "the session is paused: resume first"
         # The history of the heart is nobody's to take back.
         before = copy.deepcopy((p, self._policy), {id(self._history): self._history})
-        refused = self._obey_in_session(action)
+        refused = self._obey_in_session(action, why)
         if refused is None:
             self._undo = (self._at_s, *before)
         return refused
 
-    def _obey_in_session(self, action: Action) -> str | None:
+    def _obey_in_session(self, action: Action, why: str) -> str | None:
         match action:
             case Action.PAUSE:
-                self._pause()
+                self._pause(why)
             case Action.STOP:
                 self._finish(Reason.COMMAND)
             case Action.SKIP:
@@ -231,11 +231,11 @@ class Controller:
         else:
             self._begin_main(reason)
 
-    def _pause(self) -> None:
+    def _pause(self, why: str) -> None:
         p = self._progress
         p.paused_phase, p.paused_s = p.phase, self._at_s
         p.phase = Phase.PAUSED
-        self._cues.say_now(CueKind.PAUSE, Reason.COMMAND, "Paused.")
+        self._cues.say_now(CueKind.PAUSE, Reason.COMMAND, f"{why} Resume to go on." if why else "Paused.")
 
     def _resume(self) -> None:
         """Back to the same phase with the time left; a walk that was interrupted is not judged."""

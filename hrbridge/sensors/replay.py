@@ -19,8 +19,11 @@ class Replay:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
 
-    def events(self) -> Iterator[Event]:
-        """Sensor events and commands in order of time, without ticks."""
+    def events(self, from_s: float = 0.0) -> Iterator[Event]:
+        """Sensor events and commands in order of time, without ticks; a session taken up again hears what follows."""
+        if from_s > 0:
+            yield from (event for event in self.recording.events if event.at_s > from_s)
+            return
         started = any(isinstance(event, Command) and event.action is Action.START for event in self.recording.events)
         start = Command(0.0, Action.START)
         for event in self.recording.events:

@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import Enum, StrEnum, auto
-from math import inf
+from math import floor, inf
 
 import numpy as np
 from msgspec import Struct
@@ -270,14 +270,16 @@ class Simulated:
             max_s=max_s,
         )
 
-    def events(self) -> Iterator[Event]:
+    def events(self, from_s: float = 0.0) -> Iterator[Event]:
         """One Sample and one Speed per second from 0 on, the start, and answers to RPE prompts.
 
         Ends some seconds after ``finish`` was heard, or at ``max_s``. To be
-        read once: the runner has run.
+        read once: the runner has run. Who comes back to a session that was cut
+        off, after ``from_s``, is rested, and does not start again.
         """
-        at_s = 0
-        started = False
+        at_s = floor(from_s) + 1 if from_s > 0 else 0
+        started = from_s > 0
+        self._strap.put_on(at_s)
         while at_s <= min(self._leaves_s, self._max_s):
             faults = self._faults_at(at_s)
             self._do(at_s)
@@ -425,6 +427,10 @@ class Strap:
         self._spikes_bpm: list[int] = []
         self._contact = True
 
+    def put_on(self, at_s: float) -> None:
+        """The first beat it hears comes after ``at_s``."""
+        self._beats.begin(at_s)
+
     def sample(
         self, at_s: float, measured_bpm: float, cadence_spm: float, faults: frozenset[FaultName]
     ) -> Sample | None:
@@ -489,6 +495,10 @@ class Beats:
         self._chance = np.random.default_rng([seed, 3])
         self._last_s = 0.0
         self._stretch = 1.0
+
+    def begin(self, at_s: float) -> None:
+        """The last beat was at ``at_s``."""
+        self._last_s = at_s
 
     def until(self, at_s: float, rate_bpm: float) -> tuple[float, ...]:
         """RR intervals in seconds of the beats up to ``at_s``, oldest first, at this rate since the last call."""

@@ -11,7 +11,7 @@ import logging
 from msgspec import Struct
 
 from hrbridge import messages
-from hrbridge.messages import RefusedInputError
+from hrbridge.messages import CueAck, RefusedInputError
 from hrbridge.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -69,18 +69,19 @@ class Listeners:
             self._clients[name] = _Listener(unanswered=0 if kept else None)
         self._noticed(name)
 
-    def hear_ack(self, payload: bytes) -> None:
-        """What became of a cue; one that cannot be read is passed over."""
+    def hear_ack(self, payload: bytes) -> CueAck | None:
+        """What became of a cue; None for one that cannot be read."""
         try:
             ack = messages.decode_ack(payload)
         except RefusedInputError as refusal:
             log.debug("%s/%s: passed over: %s", self._base, messages.CUE_ACK.name, refusal)
-            return
+            return None
         log.debug("cue %d of %s: %s by %r, %s ms old %s", ack.seq, ack.sid, ack.result, ack.client, ack.age_ms, ack.why)
         client = self._clients.get(ack.client)
         if client is not None:
             client.unanswered = None
             self._noticed(ack.client)
+        return ack
 
     def sent_cue(self) -> None:
         """A cue has gone out, which a headset acknowledges."""

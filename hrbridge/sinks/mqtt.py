@@ -56,6 +56,8 @@ MAX_CUES = 8
 MAX_READINGS = 32
 # What the network side has to say besides, to Home Assistant or against an old will.
 MAX_NOTES = 8
+# Between two commits of a journal a handful come; without one the oldest go.
+MAX_ACKS = 256
 STATE_EVERY_S = 5.0
 PUBLISH_TIMEOUT_S = 2.0
 GOODBYE_TIMEOUT_S = 2.0
@@ -134,7 +136,8 @@ class MqttSink:
         self._last_cue: messages.LastCue | None = None
         self._battery_percent: int | None = None
         self._distance_m: float | None = None
-        # What came back.
+        # What came back; the acknowledgements are for whoever keeps a journal.
+        self.acks: deque[messages.CueAck] = deque(maxlen=MAX_ACKS)
         self._sids: deque[str] = deque(maxlen=MAX_SIDS)
         self._echo = asyncio.Event()
         self._rivals: deque[str] = deque(maxlen=MAX_SIDS)
@@ -159,15 +162,20 @@ class MqttSink:
         self._info_waits = True
         self._wake.set()
 
-    def take(self, step: Step) -> None:
+    def recall(self, step: Step) -> None:
+        """A step of the same session before it was cut off: it counts, and nothing of it goes out again."""
         self._tally.take(step)
         event = step.event
+        if isinstance(event, Sample) and event.battery_percent is not None:
+            self._battery_percent = event.battery_percent
+        elif isinstance(event, Speed) and event.distance_m is not None:
+            self._distance_m = event.distance_m
+
+    def take(self, step: Step) -> None:
+        self.recall(step)
+        event = step.event
         if isinstance(event, Sample):
-            if event.battery_percent is not None:
-                self._battery_percent = event.battery_percent
             self._take_reading(event, step.estimate.trust)
-        elif isinstance(event, Speed):
-            self._distance_m = event.distance_m if event.distance_m is not None else self._distance_m
         elif isinstance(event, Command):
             self._wishes.settle(event.action, step.refused)
         for cue in step.cues:
@@ -509,7 +517,9 @@ class MqttSink:
             case ["client", client, "status"]:
                 self._listeners.hear_status(client, payload, kept=retained)
             case ["cue", "ack"] if not retained:
-                self._listeners.hear_ack(payload)
+                ack = self._listeners.hear_ack(payload)
+                if ack is not None and ack.sid == self._sid:
+                    self.acks.append(ack)
             case ["rpe", "set"]:
                 self._wishes.hear(messages.RPE_SET, payload, retained=retained, given=given)
             case ["control", "set"]:
