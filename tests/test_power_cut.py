@@ -8,6 +8,7 @@ mixture of old and new sectors there, for the log is synchronised before.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import shutil
@@ -15,17 +16,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import aiomqtt
+import msgspec
 import pytest
+from brokers import Mosquitto
 from simulated_runs import simulated_run
 
 from hrbridge import trace, unfinished
 from hrbridge.control.controller import Controller
 from hrbridge.dates import Moment
-from hrbridge.decisions import Phase
+from hrbridge.decisions import Phase, Step
 from hrbridge.journal import Journal, Kind
 from hrbridge.sinks import journal as journals
 from hrbridge.sinks.journal import JournalSink
@@ -90,19 +95,52 @@ def cut(before: Disk, after: Disk, chance: random.Random) -> tuple[bytes, bytes]
     return before.database, mixed(zeroed, after.log, chance)
 
 
+@dataclass
+class Findings:
+    """What was found at all those moments; the lists should be empty."""
+
+    moments: int = 0
+    rare: int = 0
+    lost: list[tuple[int, int, int]] = field(default_factory=list)
+    unsound: list[str] = field(default_factory=list)
+    elsewhere: list[tuple[int, Phase]] = field(default_factory=list)
+
+
 @pytest.fixture(scope="module")
-def wrecks(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, bytes, int, int]]:
-    """What the disk held at 1,000 moments: database, log, and the steps committed for certain and at most."""
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """The plug pulled at a thousand moments of a run, the journal opened after each."""
     chance = random.Random(SEED)
-    found = []
+    found = Findings()
+    wreck = tmp_path_factory.mktemp("wreck")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journals, "PACK_STEPS", 256)
-        for before, after in disks(tmp_path_factory.mktemp("wrecks"), seconds=700):
+        for before, after in disks(tmp_path_factory.mktemp("run"), seconds=700):
             # The rare moments in which the log is copied into the database, or begun anew, are where things may break.
             rare = after.database != before.database or len(after.log) < len(before.log)
-            found += [(*cut(before, after, chance), before.steps, after.steps) for _ in range(100 if rare else 1)]
-    chance.shuffle(found)
+            for _ in range(100 if rare else 1):
+                file = put(wreck, *cut(before, after, chance))
+                found.moments += 1
+                found.rare += rare
+                look(file, before.steps, after.steps, found)
     return found
+
+
+def look(file: Path, certain: int, at_most: int, found: Findings) -> None:
+    """Open what is left; at every 20th moment bring the run back too."""
+    with Journal(file) as journal:
+        kept = list(journal.lines(1)) if journal.sessions() else []
+    if not certain <= len(kept) <= at_most or kept != LINES[: len(kept)]:
+        found.lost.append((certain, len(kept), at_most))
+    if found.moments % 20 == 0 and certain > 0:
+        connection = sqlite3.connect(file)
+        found.unsound += [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        connection.close()
+        controller = Controller(HEADER.plan, HEADER.runner, HEADER.control)
+        offered = unfinished.find(file, HEADER, Kind.LIVE, AFTER)
+        seen: list[Step] = []
+        paused = controller.step(offered.catch_up(controller, [seen.append])) if offered is not None else None
+        if paused is None or paused.phase is not Phase.PAUSED or seen[-1].phase is not STEPS[len(seen) - 1].phase:
+            found.elsewhere.append((certain, paused.phase if paused is not None else Phase.WAITING))
 
 
 def put(folder: Path, database: bytes, log: bytes) -> Path:
@@ -114,47 +152,21 @@ def put(folder: Path, database: bytes, log: bytes) -> Path:
     return file
 
 
-def test_there_are_enough_of_them_of_every_kind(wrecks: list[tuple[bytes, bytes, int, int]]):
-    assert len(wrecks) >= POINTS
-    assert len({database for database, *_ in wrecks}) > 50
+def test_there_are_enough_moments_of_every_kind(findings: Findings):
+    assert findings.moments >= POINTS
+    assert findings.rare >= POINTS / 3
 
 
-def test_whenever_the_plug_is_pulled_all_but_the_last_second_is_there(
-    wrecks: list[tuple[bytes, bytes, int, int]], tmp_path: Path
-):
-    wrong = []
-    for database, log, certain, at_most in wrecks[:POINTS]:
-        with Journal(put(tmp_path, database, log)) as journal:
-            kept = list(journal.lines(1)) if journal.sessions() else []
-        if not certain <= len(kept) <= at_most or kept != LINES[: len(kept)]:
-            wrong.append((certain, len(kept), at_most))
-    assert wrong == []
+def test_whenever_the_plug_is_pulled_all_but_the_last_second_is_there(findings: Findings):
+    assert findings.lost == []
 
 
-def test_whenever_the_plug_is_pulled_the_file_is_sound(wrecks: list[tuple[bytes, bytes, int, int]], tmp_path: Path):
-    found = set()
-    for database, log, *_ in wrecks[:100]:
-        file = put(tmp_path, database, log)
-        connection = sqlite3.connect(file)
-        found.add(connection.execute("PRAGMA integrity_check").fetchone()[0])
-        connection.close()
-    assert found == {"ok"}
+def test_whenever_the_plug_is_pulled_the_file_is_sound(findings: Findings):
+    assert findings.unsound == []
 
 
-def test_whenever_the_plug_is_pulled_the_run_comes_back_paused_in_its_phase(
-    wrecks: list[tuple[bytes, bytes, int, int]], tmp_path: Path
-):
-    wrong = []
-    for database, log, certain, _ in [wreck for wreck in wrecks if wreck[2] > 0][:40]:
-        offered = unfinished.find(put(tmp_path, database, log), HEADER, Kind.LIVE, AFTER)
-        assert offered is not None
-        controller = Controller(HEADER.plan, HEADER.runner, HEADER.control)
-        seen = []
-        pause = offered.catch_up(controller, [seen.append])
-        paused = controller.step(pause)
-        if paused.phase is not Phase.PAUSED or seen != list(STEPS[: len(seen)]) or len(seen) < certain:
-            wrong.append((certain, paused.phase))
-    assert wrong == []
+def test_whenever_the_plug_is_pulled_the_run_comes_back_paused_in_its_phase(findings: Findings):
+    assert findings.elsewhere == []
 
 
 # -- the program itself, killed --
@@ -162,8 +174,8 @@ def test_whenever_the_plug_is_pulled_the_run_comes_back_paused_in_its_phase(
 SPEED = 200
 
 
-def hrbridge(journal: Path) -> subprocess.Popen[str]:
-    words = ["run", "--sensor", "simulated", "--plan", "easy-4-1", "--mqtt", "none", "--speed", str(SPEED)]
+def hrbridge(journal: Path, url: str = "none") -> subprocess.Popen[str]:
+    words = ["run", "--sensor", "simulated", "--plan", "easy-4-1", "--mqtt", url, "--speed", str(SPEED)]
     program = "import sys; from hrbridge.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *words, "--journal", str(journal)], stdout=subprocess.PIPE, text=True
@@ -198,6 +210,43 @@ def test_a_killed_program_offers_the_run_again(tmp_path: Path, after_cues: int):
     last, first = kill_and_come_back(tmp_path / "journal.sqlite3", after_cues)
     assert re.search(r"paused .* Interrupted\. Resume to go on\.", first) is not None
     assert seconds(first) >= seconds(last) - SPEED * (journals.COMMIT_EVERY_S + 0.5)
+
+
+async def until(client: aiomqtt.Client, *, paused: bool) -> dict[str, Any]:
+    """The next state that is paused, or is not; what the broker keeps of the time before does not count."""
+    async with asyncio.timeout(20):
+        async for message in client.messages:
+            state = msgspec.json.decode(bytes(message.payload))
+            if not message.retain and (state["phase"] == Phase.PAUSED) == paused:
+                return dict(state)
+    raise AssertionError("the broker has gone")
+
+
+async def test_over_mqtt_the_run_is_seen_paused_and_goes_on_when_asked(
+    needs_tool: Callable[[str], str], tmp_path: Path
+):
+    file = tmp_path / "journal.sqlite3"
+    with Mosquitto(needs_tool, tmp_path) as broker:
+        running = hrbridge(file, broker.url)
+        lines_until(running, 6)
+        running.kill()
+        running.communicate()
+        with Journal(file) as journal:
+            *_, last = journal.steps(1)
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            await client.subscribe("hrbridge/demo/state")
+            again = hrbridge(file, broker.url)
+            paused = await until(client, paused=True)
+            ack = {"client": "headset", "sid": paused["sid"], "seq": paused["last_cue"]["seq"], "result": "played"}
+            await client.publish("hrbridge/demo/cue/ack", msgspec.json.encode(ack))
+            await client.publish("hrbridge/demo/control/set", "resume", qos=1)
+            going_on = await until(client, paused=False)
+            again.send_signal(signal.SIGINT)
+            again.communicate()
+    assert (going_on["phase"], going_on["sid"]) == (last.phase, paused["sid"])
+    assert going_on["run_s"] >= paused["run_s"] > 0
+    with Journal(file) as journal:
+        assert [each.seq for each in journal.acks(1)] == [ack["seq"]]
 
 
 @pytest.mark.proof

@@ -273,6 +273,21 @@ def test_a_folder_that_is_no_folder_is_told_once_and_the_run_goes_on(tmp_path: P
     assert "the run goes on and is kept in memory" in caplog.text
 
 
+def test_a_disk_in_trouble_is_left_in_peace_for_a_while(tmp_path: Path):
+    folder = tmp_path / "state"
+    folder.write_text("a file")
+    sink = sink_at(folder / "journal.sqlite3")
+    sink.begin(HEADER_OF_A_DAY, Kind.LIVE, "Polar H10")
+    take(sink, STEPS)
+    sink.commit()
+    folder.unlink()
+    for _ in range(journals.RETRY_AFTER_COMMITS):
+        sink.commit()
+    assert not folder.exists()
+    sink.commit()
+    assert on_disk(folder / "journal.sqlite3") == LINES
+
+
 def test_a_damaged_journal_is_set_aside_unchanged_and_a_new_one_begun(file: Path, caplog: pytest.LogCaptureFixture):
     file.write_bytes(b"no database" * 1000)
     sink = sink_at(file)
@@ -331,6 +346,24 @@ def test_a_disk_that_is_broken_for_days_does_not_fill_the_memory(
     kept = on_disk(folder / "journal.sqlite3")
     assert kept == LINES[-len(kept) :]
     assert f"{len(LINES) - len(kept)} steps are missing" in caplog.text
+
+
+# -- a run that is taken up again --
+
+
+def test_a_run_that_is_taken_up_again_goes_on_in_its_own_row(sink: JournalSink, file: Path):
+    for first in range(0, 60, 7):
+        take(sink, STEPS[first : first + 7])
+        sink.commit()
+    again = sink_at(file)
+    with Journal(file) as journal:
+        again.resume(journal.session("last"), journal.lines(1))
+    kept = len(on_disk(file))
+    for first in range(kept, len(STEPS), 7):
+        take(again, STEPS[first : first + 7])
+        again.commit()
+    assert on_disk(file) == LINES
+    assert sessions(file) == [("2026-11-22T07:00:00Z", End.FINISHED)]
 
 
 # -- one writer --
