@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from hrbridge import __version__, cli_history
+from hrbridge import __version__, cli_clients, cli_history
 from hrbridge.errors import HrbridgeError, OutputError, SensorError, UsageError
 from hrbridge.events import Action
 
@@ -36,6 +36,7 @@ config_app = typer.Typer(help="Check a configuration.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(config_app, name="config")
 app.add_typer(cli_history.app)
+app.add_typer(cli_clients.app)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
 PlanName = Annotated[
@@ -103,20 +104,31 @@ def run(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording (FIT, TCX, GPX, HRM, CSV) or a trace.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A recording (FIT, TCX, GPX, HRM, CSV), a trace, or a run: 12, last."),
+    ],
     config: ConfigFile = None,
     plan: PlanName = None,
     trace: TraceFile = None,
     json: Json = False,
+    journal: cli_history.JournalFile = None,
     lenient: Annotated[bool, typer.Option("--lenient", help="Use what a damaged file still gives.")] = False,
     why: Why = None,
     settings: Settings = None,
 ) -> None:
-    """What would it have told me? Step a recording, as fast as it can be read."""
+    """What would it have told me? Step a recording, as fast as it can be read.
+
+    Or a run of hrbridge history, by its number or last: unless there is a file
+    of that name.
+    """
     from hrbridge import wiring
 
     overrides = wiring.overrides_for(settings or (), plan=plan)
-    session = wiring.replay_session(file, config, overrides, lenient=lenient)
+    if (str(file) == "last" or str(file).isdecimal()) and not file.exists():
+        session = wiring.replay_run(str(file), journal, config, overrides)
+    else:
+        session = wiring.replay_session(file, config, overrides, lenient=lenient)
     if why is not None:
         _explain(session, why, trace, json=json)
         return

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
+from hrbridge.decisions import CueKind
 from hrbridge.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,10 @@ class Protocol(StrEnum):
     AUTO = "auto"
     V5 = "5"
     V311 = "3.1.1"
+
+
+class Language(StrEnum):
+    EN = "en"
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -376,6 +381,26 @@ class Mqtt(Table, frozen=True):
     insecure: bool = False
 
 
+class Display(Table, frozen=True):
+    """``[display]``: where the page of ``hrbridge display --web`` is found; port 0 takes any that is free.
+
+    ``host`` beyond loopback lets other machines look, over TLS (``cert_file``,
+    ``key_file``) unless ``insecure``. Commands then need a token: that of
+    ``token_file``, or a new one with each start. ``names``: by which, besides
+    its own, this machine may be called. ``beside_run``: with the embedded
+    broker ``hrbridge run`` shows the page as well.
+    """
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8765
+    names: tuple[str, ...] = ()
+    token_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure: bool = False
+    beside_run: bool = False
+
+
 class Journal(Table, frozen=True):
     """``[journal]``: where past runs are kept; empty: the XDG state directory."""
 
@@ -400,6 +425,36 @@ class Season(Table, frozen=True):
     begin: date | None = None
 
 
+class Headset(Table, frozen=True):
+    """``[headset]``: what ``hrbridge headset`` sounds like.
+
+    ``voice`` is one of espeak-ng --voices, at so many ``words_per_minute`` (80
+    to 450). ``command`` is another program with its arguments, for example
+    ["piper", "--model", "en.onnx", "--output_file", "{wav}"]: the words stand
+    in place of {text} and on its standard input, its wav comes from {wav} or
+    from its standard output. ``language`` is that of the headset's own words.
+
+    Kinds of cue in ``tone_only`` are not spoken, those in ``leave_out`` not
+    even heard; ``warning`` always is. ``primer_s`` (0 to 3): how long to wake a
+    Bluetooth headset, which would swallow the first sound; 0 for one with a
+    wire. ``device``: part of the name of a sound card, empty: the default.
+    """
+
+    volume_percent: Annotated[float, Meta(ge=0, le=100)] = 100.0
+    voice: str = "en"
+    words_per_minute: Annotated[int, Meta(ge=80, le=450)] = 165
+    language: Language = Language.EN
+    command: tuple[str, ...] = ()
+    tone_only: tuple[CueKind, ...] = ()
+    leave_out: tuple[CueKind, ...] = ()
+    primer_s: Annotated[float, Meta(ge=0, le=3)] = 0.7
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        if CueKind.WARNING in (*self.tone_only, *self.leave_out):
+            raise ValueError("warning is always heard: neither tone_only nor leave_out may name it")
+
+
 class Config(Table, frozen=True):
     """The whole file. Relative paths in it start where it lies."""
 
@@ -408,8 +463,10 @@ class Config(Table, frozen=True):
     plan: PlanTable = PlanTable()
     control: Control = Control()
     mqtt: Mqtt = Mqtt()
+    display: Display = Display()
     journal: Journal = Journal()
     season: Season = Season()
+    headset: Headset = Headset()
 
 
 def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -424,7 +481,7 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
     else:
         place = str(path)
         raw = read_toml(Path(path))
-        for table in ("mqtt", "journal"):
+        for table in ("mqtt", "display", "journal"):
             _start_where_it_lies(raw.get(table), Path(path).parent)
     for override in overrides:
         apply_override(raw, override)
@@ -444,7 +501,7 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
 
 def _start_where_it_lies(table: Any, folder: Path) -> None:
     """Files of a table are looked for beside the configuration that names them."""
-    for key in ("password_file", "ca_file", "cert_file", "key_file", "path"):
+    for key in ("password_file", "token_file", "ca_file", "cert_file", "key_file", "path"):
         if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
             table[key] = str(folder / Path(table[key]).expanduser())
 

@@ -81,6 +81,7 @@ class State(Payload, frozen=True, kw_only=True):
     run_s: Annotated[float, _said("run so far")]
     walk_s: Annotated[float, _said("walked so far")]
     distance_m: Annotated[float | None, _said("null without a source that knows it")]
+    ceiling_bpm: Annotated[float | None, _said("where running is eased or ended; null where there is none")] = None
 
 
 class HeartRate(Payload, frozen=True, kw_only=True):

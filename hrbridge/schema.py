@@ -66,6 +66,7 @@ EXAMPLES: dict[str, Payload | messages.Discovery | str] = {
         run_s=240,
         walk_s=60,
         distance_m=None,
+        ceiling_bpm=150,
     ),
     messages.HEART_RATE.name: messages.HeartRate(
         sid=_SID, ts_ms=672_011, heart_rate_bpm=148, rr_s=(0.405, 0.407), contact=True, trust=Trust.GOOD

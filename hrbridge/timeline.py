@@ -165,7 +165,7 @@ class Live:
 
     async def _pump_sensor(self) -> None:
         async for event in self._sensor:
-            self._put(replace(event, at_s=max(self._from_s, event.at_s - self._started_s)))
+            self._put(replace(event, at_s=event.at_s - self._started_s))
 
     async def _pump_wishes(self) -> None:
         while True:

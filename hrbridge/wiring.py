@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import logging
+import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import chain
 from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,20 +27,23 @@ import msgspec
 from msgspec.structs import replace
 
 from hrbridge import bridge, config, timeline, trace, unfinished
+from hrbridge import journal as journals
 from hrbridge.config import Config, Plan, PlanTable, Protocol, SensorKind
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.control.controller import Controller
 from hrbridge.control.why import explain
-from hrbridge.decisions import Step
-from hrbridge.errors import ConfigError, UsageError
+from hrbridge.dates import from_iso, iso
+from hrbridge.decisions import Phase, Step
+from hrbridge.errors import BrokerError, ConfigError, InputFileError, UsageError
 from hrbridge.events import Action, Command, Event, Speed
-from hrbridge.journal import End, Journal, Kind, default_path
+from hrbridge.journal import End, Journal, Kind, default_path, pack
 from hrbridge.messages import ControlSet, RpeSet, Topic
 from hrbridge.ports import Clock, LiveSensor, Sink, Source
 from hrbridge.sinks.summary import Summary, Tally
 
 if TYPE_CHECKING:
+    from hrbridge.sensors.activity_files import Recording
     from hrbridge.sensors.survey import Found
     from hrbridge.sinks.journal import JournalSink
     from hrbridge.sinks.mqtt import MqttSink
@@ -130,11 +137,27 @@ def replay_session(file: Path, path: Path | None, overrides: Sequence[str], *, l
     is followed as the runner ran it: plan ``free``.
     """
     from hrbridge.sensors import activity_files
-    from hrbridge.sensors.replay import Replay, sustained_maximum_bpm
 
     recording = activity_files.read(file, lenient=lenient)
     for note in recording.notes:
         log.warning("%s: %s", file, note)
+    return _replayed(recording, path, overrides)
+
+
+def replay_run(wanted: str, journal_path: Path | None, path: Path | None, overrides: Sequence[str]) -> Session:
+    """A run of the journal by its number or ``last``, to be stepped again as its trace would be."""
+    from hrbridge.sensors.activity_files import own_trace
+
+    settings = config.load(path) if path is not None else None
+    with Journal(journal_path or journal_path_of(settings)) as journal:
+        run = journal.session(wanted, settings.runner.id if settings is not None else None)
+        recording = own_trace.of_steps(journal.header(run), list(journal.steps(run.id)), run.source)
+    return _replayed(recording, path, overrides)
+
+
+def _replayed(recording: Recording, path: Path | None, overrides: Sequence[str]) -> Session:
+    from hrbridge.sensors.replay import Replay, sustained_maximum_bpm
+
     header = recording.header
     if path is not None:
         settings = config.load(path, overrides)
@@ -499,6 +522,118 @@ def journal_path_of(settings: Config | None) -> Path:
     return Path(named) if named else default_path()
 
 
+def refuse_while_it_goes_on(chosen: Past, session: journals.Session) -> None:
+    """Raises UsageError when an hrbridge is writing this run."""
+    from hrbridge.sinks.journal import recording_alone
+
+    with recording_alone(chosen.journal.path, session.runner_id) as alone:
+        if session.ended is None and not alone:
+            raise UsageError(f"{chosen.journal.path}: run {session.id} goes on: stop it first")
+
+
+def import_run(
+    chosen: Past, file: Path, path: Path | None, overrides: Sequence[str], *, lenient: bool = False
+) -> tuple[int, bool]:
+    """Put a past recording into the journal; returns the number of its run, and whether that is new.
+
+    Stepped as ``replay_session`` steps it; a trace keeps its plan and its steps
+    as they are, for they are what happened. Raises InputFileError, UsageError
+    where this one cannot be read, JournalError where none can be written.
+    """
+    from hrbridge.history.figures import VERSION, figures
+    from hrbridge.sensors import activity_files
+    from hrbridge.sinks.journal import PACK_STEPS
+
+    try:
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputFileError(f"{file}: cannot be read: {error.strerror}") from None
+    known = chosen.journal.imported(sha256)
+    if known is not None:
+        return known, False
+    recording, runner_id = activity_files.read(file, lenient=lenient), _override("runner.id", chosen.runner_id)
+    for note in recording.notes if lenient else ():
+        log.warning("%s: %s", file, note)
+    if recording.header is not None:
+        was = recording.header
+        header = replace(was, runner=config.override(Config(runner=was.runner), [runner_id]).runner)
+        run: Iterable[Step] = recording.steps
+    else:
+        # Without a plan of the user's only what was really run counts: nobody followed that of the configuration.
+        replayed = _replayed(recording, path, [*(overrides or ['plan={use="free"}']), runner_id])
+        header, run = replayed.header, steps(replayed)
+    packing = _Packing(PACK_STEPS)
+    worked_out = figures(header, map(packing.take, run))
+    began_at_s = packing.began_at_s
+    if began_at_s is None:
+        raise InputFileError(f"{file}: the run in it was never started")
+    opened_at = header.started_at
+    journal = chosen.journal
+    with journal.transaction():
+        number = journal.begin(
+            header,
+            Kind.IMPORTED,
+            file.name,
+            began_at_s=began_at_s,
+            started_at=None if opened_at is None else iso(from_iso(opened_at) + began_at_s),
+            now=timeline.moment(),
+            source_sha256=sha256,
+        )
+        for first, lines in packing.packed():
+            journal.append_packed(number, first, lines)
+        journal.end(number, End.FINISHED)
+        journal.put_figures(number, VERSION, msgspec.json.encode(worked_out))
+    return number, True
+
+
+class _Packing:
+    """Packs the steps that pass through it, so that a day of them fits into little memory."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._packed: list[bytes] = []
+        self._tail: list[bytes] = []
+        self.began_at_s: float | None = None
+
+    def take(self, step: Step) -> Step:
+        if self.began_at_s is None and step.phase is not Phase.WAITING:
+            self.began_at_s = step.at_s
+        self._tail.append(trace.encode(step))
+        if len(self._tail) == self._at_once:
+            self._packed.append(pack(self._tail))
+            self._tail.clear()
+        return step
+
+    def packed(self) -> Iterator[tuple[int, bytes]]:
+        """Number of the first step, and the lines from there on."""
+        tail = [pack(self._tail)] if self._tail else []
+        return ((number * self._at_once, lines) for number, lines in enumerate([*self._packed, *tail]))
+
+
+def export_run(chosen: Past, wanted: str, form: str, out: Path) -> str:
+    """Write a run for other programs, as ``fit``, ``tcx``, ``csv`` or ``trace``; returns what is in the file.
+
+    Raises JournalError, OutputError, and UsageError where this run cannot be
+    written so.
+    """
+    from hrbridge.history.export import activity, fit, table, tcx, whole_file
+
+    journal = chosen.journal
+    session = journal.session(wanted, chosen.runner_id)
+    header = journal.header(session)
+    if form == "trace":
+        first = msgspec.json.encode(header) + b"\n"
+        return f"{whole_file.write(out, chain([first], journal.lines(session.id))) - 1} steps"
+    run = activity.activity(session, header, journal.steps(session.id), journal.notes().get(session.id))
+    {"fit": fit.write, "tcx": tcx.write, "csv": table.write}[form](out, run)
+    if not run.dated and form != "csv":
+        log.warning("run %d has no date: %s dates it 2000-01-01", session.id, out)
+    elif session.date_estimated:
+        log.warning("the date of run %d is an estimate: this machine did not know the time", session.id)
+    return f"{len(run.laps)} laps, {len(run.records)} records"
+
+
 # -- small commands --
 
 
@@ -536,6 +671,12 @@ def send(path: Path | None, url: str | None, runner: str | None, topic: Topic, m
     """Publish one command to the session of a runner; raises BrokerError."""
     from hrbridge.sinks.mqtt import publish_command
 
+    settings = client_settings(path, url, runner)
+    asyncio.run(publish_command(settings.mqtt, settings.runner.id, topic, message))
+
+
+def client_settings(path: Path | None, url: str | None, runner: str | None) -> Config:
+    """The configuration of whoever only listens or asks; raises ConfigError."""
     overrides = overrides_for((), url=url)
     if runner is not None:
         overrides.append(_override("runner.id", runner))
@@ -544,5 +685,79 @@ def send(path: Path | None, url: str | None, runner: str | None, topic: Topic, m
             "runner.age_years=40",
             "runner.resting_heart_rate_bpm=60",
         ]  # no heart here: only the broker counts
-    settings = config.load(path, overrides)
-    asyncio.run(publish_command(settings.mqtt, settings.runner.id, topic, message))
+    return config.load(path, overrides)
+
+
+async def headset(settings: Config, output: str) -> None:
+    """Tones and words for one runner until SIGINT or SIGTERM; raises BrokerError, OutputError, UsageError."""
+    from hrbridge.clients.follower import Follower
+    from hrbridge.clients.headset import Headset, listen
+    from hrbridge.clients.player import Player, Track, open_output
+    from hrbridge.clients.voice import Voice
+
+    clock, track, sound = timeline.MonotonicClock(), Track(), settings.headset
+    interrupted = _interruption()
+    with Voice(sound) as voice:
+        outlet = open_output(output, track, clock.now_s(), device=sound.device)
+        player = Player(outlet, track, volume_percent=sound.volume_percent, primer_s=sound.primer_s)
+        try:
+            async with Follower(settings.mqtt, settings.runner.id, "headset", clock) as follower:
+                listening = asyncio.create_task(listen(follower, Headset(sound), voice, player, clock), name="headset")
+                await asyncio.wait({listening, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+                if listening.done():
+                    listening.result()
+                listening.cancel()
+        finally:
+            player.close(clock.now_s())
+
+
+async def display(settings: Config, *, everybody: bool, web: bool = False) -> None:
+    """One runner or a board of all: in this terminal, as lines, or in browsers; until it is left.
+
+    Raises BrokerError when the broker cannot be reached at the start, UsageError.
+    """
+    clock, interrupted = timeline.MonotonicClock(), _interruption()
+    show = _show_in_browsers if web else _show_here
+    showing = asyncio.create_task(show(settings, everybody, clock), name="display")
+    await asyncio.wait({showing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    showing.cancel()
+    # Good-byes are said, and the terminal is given back as it was.
+    await asyncio.wait({showing})
+    if not showing.cancelled():
+        showing.result()
+
+
+async def _show_here(settings: Config, everybody: bool, clock: Clock) -> None:
+    from hrbridge.clients import lines
+    from hrbridge.clients.follower import EVERYBODY, Follower, Joined, Left
+
+    on_screen = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    whom, kind = (EVERYBODY, "board") if everybody else (settings.runner.id, "display")
+    async with Follower(settings.mqtt, whom, kind, clock) as follower:
+        async for happening in follower:
+            if isinstance(happening, Left):
+                raise BrokerError(happening.why)
+            if isinstance(happening, Joined):
+                break
+        if not on_screen or os.environ.get("TERM", "dumb") == "dumb":
+            await lines.write(follower, clock, sys.stdout)
+            return
+        try:
+            from hrbridge.clients import terminal
+        except ImportError as error:
+            raise UsageError("a display needs textual: pip install 'hrbridge[display]'") from error
+        await terminal.show(follower, clock, imperial=settings.runner.units is config.Units.IMPERIAL)
+
+
+async def _show_in_browsers(settings: Config, everybody: bool, clock: Clock) -> None:
+    from hrbridge.clients.follower import EVERYBODY
+
+    try:
+        from hrbridge.clients import web_server
+    except ImportError as error:
+        raise UsageError("a display in the browser needs aiohttp: pip install 'hrbridge[web]'") from error
+    await web_server.reach(settings.mqtt, clock)
+    whom = EVERYBODY if everybody else settings.runner.id
+    async with web_server.WebDisplay(settings.display, settings.mqtt, whom, clock) as page:
+        log.info("%s", page.url)
+        await asyncio.Event().wait()

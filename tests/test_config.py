@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from hrbridge import config
-from hrbridge.config import Config, Control, PlanTable, PolicyName, SensorKind, Units
+from hrbridge.config import Config, Control, PlanTable, PolicyName, Season, SeasonGoal, SensorKind, Units
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.errors import ConfigError
@@ -69,6 +70,13 @@ insecure = false
 
 [journal]
 path = ""
+
+[season]
+goal = "twelve-weeks"
+runs_per_week = 3
+start_ratio = "1:2"
+start_minutes = 20
+begin = "2026-11-22"
 """
 MANUAL_PLAN = """
 name = "variable-5-3"
@@ -167,6 +175,20 @@ def test_tables_left_out_have_their_defaults(file: Path) -> None:
     assert (loaded.sensor.kind, loaded.runner.units, loaded.control) == (SensorKind.BLE, Units.METRIC, Control())
 
 
+def test_a_season_may_begin_on_a_date_as_toml_writes_it(file: Path) -> None:
+    assert read(file, f"{RUNNER}[season]\nbegin = 2026-11-22").season.begin == date(2026, 11, 22)
+
+
+def test_a_season_may_start_on_every_rung_of_the_ladder(file: Path) -> None:
+    ratios = [f"{run}:{walk}" for run, walk in plans.LADDER]
+    read_back = [read(file, RUNNER, f"season.start_ratio='{ratio}'").season.start_ratio for ratio in ratios]
+    assert read_back == ratios
+
+
+def test_without_a_season_the_ladder_leads(file: Path) -> None:
+    assert read(file, RUNNER).season == Season(goal=SeasonGoal.NONE, runs_per_week=3)
+
+
 # -- one line that names file, table, key and what is allowed --
 
 
@@ -174,7 +196,10 @@ def test_tables_left_out_have_their_defaults(file: Path) -> None:
     ("text", "said"),
     [
         ("[runer]\nage_years = 40", "[runer]: unknown table; did you mean runner?"),
-        (f"{RUNNER}[radio]\nkind = 1", "[radio]: unknown table; allowed: runner, sensor, plan, control, mqtt, journal"),
+        (
+            f"{RUNNER}[radio]\nkind = 1",
+            "[radio]: unknown table; allowed: runner, sensor, plan, control, mqtt, display, journal, season",
+        ),
         (f"{RUNNER}[control]\nmin_drop = 12", "[control] min_drop: unknown key; did you mean min_drop_bpm?"),
         (f"{RUNNER}[journal]\nretries = 1", "[journal] retries: unknown key; allowed: path"),
         (f"{RUNNER}[plan]\nwarmup = 60", "[plan] warmup: unknown key; did you mean warmup_s?"),
@@ -224,6 +249,18 @@ def test_a_value_of_the_wrong_kind_is_answered_with_the_right_one(file: Path, te
     ("text", "said"),
     [
         ("[runner]\nage_years = 8", "[runner] age_years: 8 is not allowed; allowed: a number from 10 to 100"),
+        (
+            f"{RUNNER}[season]\nruns_per_week = 1",
+            "[season] runs_per_week: 1 is not allowed; allowed: a whole number from 2 ",
+        ),
+        (
+            f"{RUNNER}[season]\nstart_minutes = 241",
+            "[season] start_minutes: 241 is not allowed; allowed: a whole number ",
+        ),
+        (
+            f"{RUNNER}[season]\nbegin = 'spring'",
+            "[season] begin: 'spring' is not allowed; allowed: a date like 2026-11-22",
+        ),
         ("[runner]\nage_years = nan", "[runner] age_years: nan is not allowed; allowed: a number from 10 to 100"),
         (
             f"{RUNNER}[control]\nmin_drop_bpm = 300",
@@ -259,6 +296,10 @@ def test_a_number_out_of_range_is_answered_with_the_range(file: Path, text: str,
     ("text", "said"),
     [
         ('[runner]\nid = "Alex B"\nage_years = 40', "[runner] id: 'Alex B' is not allowed; allowed: 1 to 32 of a-z"),
+        (
+            f'{RUNNER}[season]\nstart_ratio = "3:2"',
+            '[season] start_ratio: \'3:2\' is not allowed; allowed: "1:4", "1:3", "1:2", "1:1", ',
+        ),
         (
             f'{RUNNER}units = "stone"',
             '[runner] units: \'stone\' is not allowed; allowed: "metric", "imperial"',

@@ -304,6 +304,11 @@ async def test_what_the_sensor_told_before_does_not_run_back() -> None:
         assert await anext(live) == Sample(60.5, 120)
 
 
+async def test_its_seconds_are_the_whole_ones_that_come_next() -> None:
+    async with asyncio.timeout(IN_TIME_S), Live(sensor_at(), HandClock(1000.0), asyncio.Queue(), 60.999) as live:
+        assert await anext(live) == Tick(61)
+
+
 PAUSE = Command(100.001, Action.PAUSE, "Power was lost.")
 
 

@@ -11,7 +11,8 @@ own; lost, it comes back. Everything that happens is one stream, in order::
                 case Silent(): ...  # no state for 8 s
 
 ``runner_id`` "+" follows all runners of a broker, without a birth: a board is
-no headset.
+no headset. With ``judges=False`` messages are Heard as they come, and neither
+their age nor silence is judged here: a page has one more network before it.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ EVERYBODY = "+"
 LINK_LOST_S = 8.0
 # A state is sent anew after so long: an older one is no longer the present.
 PRESENT_S = 5.0
-# A minute of one runner; a program that stands still for longer has other troubles, and the oldest go.
-MAX_HAPPENINGS = 256
+# What a broker has kept of a thousand runners, told at once; a program that stands still has other troubles, and the
+# oldest go.
+MAX_HAPPENINGS = 4096
 PUBLISH_TIMEOUT_S = 2.0
 GOODBYE_TIMEOUT_S = 1.0
 
@@ -78,11 +80,17 @@ class About(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """Where the run stands. ``present``: this is now, and the listener has been told nothing since it joined."""
+    """Where the run stands. ``present``: this is now, and the listener has been told nothing since it joined.
+
+    ``kept``: by the broker, nobody knows for how long. ``age_s`` when it came;
+    None for one that is not of now, or not yet known to be.
+    """
 
     runner_id: str
     state: State
     present: bool
+    kept: bool = False
+    age_s: float | None = None
 
 
 class Beat(Struct, frozen=True):
@@ -114,7 +122,16 @@ class Summed(Struct, frozen=True):
     summary: Summary
 
 
-Happening = Joined | Left | Silent | Status | About | Told | Beat | Cued | Answered | Summed
+class Heard(Struct, frozen=True):
+    """A message as it came, for whoever judges it further on; ``name`` is relative to the runner's base."""
+
+    runner_id: str
+    name: str
+    payload: bytes
+    retained: bool
+
+
+Happening = Joined | Left | Silent | Status | About | Told | Beat | Cued | Answered | Summed | Heard
 # QoS 1 for all: what the bridge sends with less comes with less.
 FOLLOWED = (
     messages.STATUS,
@@ -139,19 +156,20 @@ class _Ear:
 class Follower:
     """See the head of this file. ``kind`` begins the name in ``client/NAME/status``; raises ConfigError."""
 
-    def __init__(self, settings: Mqtt, runner_id: str, kind: str, clock: Clock) -> None:
+    def __init__(self, settings: Mqtt, runner_id: str, kind: str, clock: Clock, *, judges: bool = True) -> None:
         self.name = f"{kind}-{secrets.token_hex(3)}"
         self.runner_id = runner_id
         self._broker = locate(settings)
         self._attempts = Attempts(protocols(settings.protocol))
         self._base_topic = settings.base_topic
         self._clock = clock
+        self._judges = judges
         self._happenings: asyncio.Queue[Happening] = asyncio.Queue(MAX_HAPPENINGS)
         self._ears: defaultdict[str, _Ear] = defaultdict(_Ear)
         self._client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         # When no further state is one too many; from the start on, for a bridge that never was is silent too.
-        self._silent_at_s = clock.now_s() + LINK_LOST_S
+        self._silent_at_s = clock.now_s() + LINK_LOST_S if judges else float("inf")
 
     # -- what happens --
 
@@ -179,6 +197,9 @@ class Follower:
     def _hear(self, message: aiomqtt.Message) -> None:
         """One message; what cannot be read is passed over."""
         runner_id, _, name = str(message.topic).removeprefix(f"{self._base_topic}/").partition("/")
+        if not self._judges:
+            self._happened(Heard(runner_id, name, bytes(message.payload), bool(message.retain)))
+            return
         try:
             self._sort(runner_id, name, bytes(message.payload), retained=bool(message.retain))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -215,13 +236,13 @@ class Follower:
         ear, now_s = self._ears[runner_id], self._clock.now_s()
         ear.cues.observe(state.sid, state.ts_ms, now_s)
         judged = {"sid": state.sid, "seq": state.seq, "ts_ms": state.ts_ms, "ttl_s": PRESENT_S}
-        now = ear.states.accept(judged, now_s, retained).play
-        present = now and ear.behind
+        verdict = ear.states.accept(judged, now_s, retained)
+        present = verdict.play and ear.behind
         if present:
             ear.behind = False
         if not retained:
             self._silent_at_s = now_s + LINK_LOST_S
-        self._happened(Told(runner_id, state, present))
+        self._happened(Told(runner_id, state, present, retained, verdict.age_s if verdict.play else None))
 
     def _hear_cue(self, runner_id: str, payload: bytes, *, retained: bool) -> None:
         now_s = self._clock.now_s()
@@ -244,19 +265,20 @@ class Follower:
             why=why or ("" if played else verdict.why),
             age_ms=round(1000 * verdict.age_s),
         )
-        return await self._publish(cued.runner_id, messages.CUE_ACK, msgspec.json.encode(ack))
+        return await self.publish(cued.runner_id, messages.CUE_ACK, msgspec.json.encode(ack))
 
     async def ask(self, action: Action, *, message_id: str | None = None) -> bool:
         """A command; ``stop`` is meant as it is said: ask twice before, if at all."""
         wish = messages.ControlSet(action=action, id=message_id, confirm=action is Action.STOP)
-        return await self._publish(self.runner_id, messages.CONTROL_SET, msgspec.json.encode(wish))
+        return await self.publish(self.runner_id, messages.CONTROL_SET, msgspec.json.encode(wish))
 
     async def report(self, rpe: float, *, message_id: str | None = None) -> bool:
         """Perceived exertion, 0 to 10 in halves."""
         wish = messages.RpeSet(rpe=rpe, id=message_id)
-        return await self._publish(self.runner_id, messages.RPE_SET, msgspec.json.encode(wish))
+        return await self.publish(self.runner_id, messages.RPE_SET, msgspec.json.encode(wish))
 
-    async def _publish(self, runner_id: str, topic: Topic, payload: bytes) -> bool:
+    async def publish(self, runner_id: str, topic: Topic, payload: bytes) -> bool:
+        """A message of the contract, by whoever has made it."""
         if self._client is None:
             return False
         try:

@@ -253,6 +253,7 @@ class MqttSink:
             run_s=self._tally.run_s,
             walk_s=self._tally.walk_s,
             distance_m=self._distance_m,
+            ceiling_bpm=estimate.ceiling_bpm,
         )
 
     def _zone(self, heart_rate_bpm: float | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,8 +35,13 @@ def read(path: str | Path, data: bytes, lenient: bool) -> Recording:
         notes = [f"damaged ({error}): used {used}, {steps[-1].at_s / 60:.1f} min"]
     if not steps:
         raise InputFileError(f"{path}: no step in it")
+    return of_steps(header, steps, "hrbridge", notes)
+
+
+def of_steps(header: trace.Header, steps: Sequence[Step], device: str, notes: Sequence[str] = ()) -> Recording:
+    """The recording of a run, from a trace or the journal."""
     events = tuple(step.event for step in steps if not isinstance(step.event, Tick))
-    return Recording(events, header.started_at, "hrbridge", tuple(notes), header)
+    return Recording(events, header.started_at, device, tuple(notes), header, tuple(steps))
 
 
 def _beginning(data: bytes) -> tuple[trace.Header | None, list[Step]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hrbridge import trace
+from hrbridge.decisions import Step
 from hrbridge.errors import InputFileError
 from hrbridge.events import Action, Command, Event, Sample, Speed
 from hrbridge.sensors.activity_files.values import count, iso
@@ -38,7 +39,7 @@ class Recording:
     timer stood still; of a trace, all its events but the ticks. ``started_at``
     is the time of the first record, ISO 8601 UTC, None where the file has no
     date. ``notes`` say in words what was left out, repaired or is not there.
-    ``header`` is that of a trace.
+    ``header`` and ``steps`` are those of a trace.
     """
 
     events: tuple[Event, ...]
@@ -46,6 +47,7 @@ class Recording:
     device: str
     notes: tuple[str, ...] = ()
     header: trace.Header | None = None
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(slots=True)

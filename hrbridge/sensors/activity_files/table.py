@@ -22,6 +22,11 @@ COLUMNS: dict[str, tuple[float, float] | None] = {
     "cadence_spm": (0, 400),
     "distance_m": (0, 1e7),
     "incline_percent": (-100, 100),
+    # What hrbridge export adds; passed over, for decisions are made anew.
+    "phase": None,
+    "required_drop_bpm": None,
+    "cue": None,
+    "reason": None,
 }
 CONTACT = {"": None, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

@@ -1,0 +1,493 @@
+"""The page of one run: what it says is what happened, it stands alone, and every kind of run makes a good one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import twelve_weeks
+from msgspec.structs import replace
+
+from hrbridge import config, trace, wiring
+from hrbridge.decisions import Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
+from hrbridge.events import Action, Command, Tick
+from hrbridge.history import report
+from hrbridge.history.course import Foretold, course
+from hrbridge.history.figures import figures
+from hrbridge.history.page import clock
+from hrbridge.history.runs import Run
+from hrbridge.journal import End, Journal, Kind, Note, Session, pack
+from tests.history.conftest import Hrbridge
+
+BEGAN = "2026-11-22T07:00:00Z"
+
+
+class Written(HTMLParser):
+    """The page as it is read: its headings with what follows them, and the rows of its tables by their names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: dict[str, str] = {}
+        self.tables: dict[str, list[list[str]]] = {}
+        self.drawn: dict[str, list[str]] = {}
+        self._title = self._table = ""
+        self._in: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self._in.append(tag)
+        if tag in ("h1", "h2"):
+            self._title = ""
+        elif given.get("role") == "region":
+            self._table = given["aria-label"] or ""
+            self.tables[self._table] = []
+        elif tag == "tr":
+            self.tables[self._table].append([])
+        elif tag in ("td", "th"):
+            self.tables[self._table][-1].append("")
+        elif tag == "svg":
+            self.drawn.setdefault(self._title, []).append(given["aria-label"] or "")
+        if tag in ("meta", "link", "path", "use", "br"):
+            self._in.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._in and self._in[-1] == tag:
+            self._in.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._in[-1:] == ["h2"] or self._in[-1:] == ["h1"]:
+            self._title += data
+            self.sections[self._title] = ""
+        elif self._in[-1:] in (["td"], ["th"]):
+            self.tables[self._table][-1][-1] += data
+        elif self._title and "style" not in self._in:
+            self.sections[self._title] += data
+
+
+class Kept:
+    """A run, its steps, and its page."""
+
+    def __init__(self, header: trace.Header, steps: Sequence[Step], **changed: object) -> None:
+        row = Session(1, "alex", Kind.LIVE, "strap", header, 0.0, BEGAN, False, "", 0.0, End.FINISHED)
+        note = changed.pop("note", Note())
+        assert isinstance(note, Note)
+        self.steps = steps
+        self.run = Run(replace(row, **changed), figures(header, steps), note)
+        self.way = course(header.plan, steps, self.run.session.began_at_s)
+        self.html = report.report(self.run, self.way)
+        self.page = Written(self.html)
+
+    @property
+    def figures(self) -> report.Figures:
+        return self.run.figures
+
+    @property
+    def first_line(self) -> str:
+        return next(iter(self.page.sections))
+
+
+def simulated(plan: str, *overrides: str, first: int | None = None) -> tuple[trace.Header, list[Step]]:
+    session = wiring.simulated_session(None, wiring.overrides_for(overrides, plan=plan))
+    return session.header, list(islice(wiring.steps(session), first))
+
+
+@pytest.fixture(scope="module")
+def novice() -> Kept:
+    """Many walks come early and grow, and an effort is reported above target."""
+    return Kept(*simulated("easy-4-1", "sensor.runner='novice'", "plan.total_s=1200"))
+
+
+@pytest.fixture(scope="module")
+def dropout() -> Kept:
+    return Kept(*simulated("easy-4-1", "plan.total_s=900", "sensor.faults=['dropout@800+90']"))
+
+
+@pytest.fixture(scope="module")
+def surges() -> Kept:
+    return Kept(*simulated("surge"))
+
+
+@pytest.fixture(scope="module")
+def silent() -> Kept:
+    return Kept(*simulated("easy-4-1", "plan.total_s=600", "sensor.faults=['zero@0+3600']"))
+
+
+@pytest.fixture(scope="module")
+def free() -> Kept:
+    """Of a watch: the plan of nobody, no effort, and another name."""
+    return Kept(*simulated("free", first=2000), kind=Kind.IMPORTED, source="a&b.fit")
+
+
+@pytest.fixture(scope="module")
+def six_hours() -> Kept:
+    plan = replace(wiring.plans.load("ultra"), warmup_s=0.0, cooldown=0.0, total_s=21_600.0)
+    header = trace.Header(runner=twelve_weeks.RUNNER, plan=plan, control=twelve_weeks.CONTROL)
+    return Kept(header, list(twelve_weeks.run(plan, 36_000.0, 140.0, 5.0)))
+
+
+# -- the first line --
+
+
+def test_the_first_line_says_how_it_went(surges: Kept) -> None:
+    minutes, judged = f"{surges.figures.elapsed_s / 60:.0f}", surges.figures.walks_judged
+    said = f"Ten of ten cycles of surge, {minutes} minutes, effort {surges.run.rpe:.2g}."
+    assert surges.first_line == f"{said} Recovered in {surges.figures.walks_recovered} of {judged} walks."
+
+
+def test_the_first_line_names_a_ratio_of_the_ladder(novice: Kept) -> None:
+    assert re.match(r"[A-Z]\w+ cycles of 4:1, \d+ minutes, effort \d", novice.first_line) is not None
+
+
+def test_what_is_said_afterwards_counts_for_the_whole_run(surges: Kept) -> None:
+    run = Run(surges.run.session, surges.figures, Note(rpe=9.0))
+    assert ", effort 9." in report.first_line(run, surges.way)
+
+
+def test_a_run_that_was_cut_off_goes_so_far(surges: Kept) -> None:
+    run = Run(replace(surges.run.session, ended=None), surges.figures, Note())
+    assert " minutes so far, effort" in report.first_line(run, surges.way)
+
+
+def test_a_run_at_ones_own_pace_counts_its_walks(free: Kept) -> None:
+    breaks = len(free.figures.walks)
+    assert re.match(rf"{report.words.number(breaks).capitalize()} walk breaks? at your own pace", free.first_line)
+
+
+# -- the numbers are those of the run --
+
+
+def test_the_tiles_show_the_figures(novice: Kept) -> None:
+    tiles = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)<?(?: <small|</dd)", novice.html))
+    f = novice.figures
+    assert (tiles["in all"], tiles["running"], tiles["walk breaks"]) == tuple(
+        clock(seconds) for seconds in (f.elapsed_s, f.run_s, f.walk_s)
+    )
+
+
+def test_heart_rate_is_summed_up_as_in_the_figures(novice: Kept) -> None:
+    f = novice.figures
+    said = f"Peak {f.peak_heart_rate_bpm:.0f} bpm, mean {f.mean_heart_rate_bpm:.0f} bpm over runs and walk breaks."
+    assert f"{said} Above the ceiling for {clock(f.above_ceiling_s)}." in novice.page.sections["Heart rate"]
+
+
+def test_every_reason_stands_there_with_its_number(novice: Kept) -> None:
+    rows = {row[0].replace(" ", "_"): int(row[2]) for row in novice.page.tables["Reasons"][1:]}
+    assert rows == novice.figures.reasons
+
+
+def test_a_reason_is_told_with_the_times_it_had(novice: Kept) -> None:
+    extended = next(s for s in novice.steps for c in s.cues if c.reason is Reason.RPE_HIGH)
+    row = next(row for row in novice.page.tables["Reasons"] if row[0] == "rpe high")
+    assert row[3].startswith(f"{clock(extended.at_s)} longer walk")
+
+
+def test_every_reason_has_words() -> None:
+    assert report.MEANING.keys() == {*Reason}
+
+
+def test_every_walk_is_a_row(novice: Kept) -> None:
+    rows = [row[:3] + row[5:7] for row in novice.page.tables["The walk breaks"][1:]]
+    assert rows == [
+        [f"{n}", clock(walk.at_s), clock(walk.for_s), f"{walk.drop_bpm:.0f}", f"{walk.required_drop_bpm:.0f}"]
+        for n, walk in enumerate(novice.figures.walks, start=1)
+    ]
+
+
+def test_the_walks_that_recovered_are_counted_in_the_table(novice: Kept) -> None:
+    judged = [row[-1] for row in novice.page.tables["The walk breaks"]]
+    assert judged.count("recovered") == novice.figures.walks_recovered
+
+
+def test_a_walk_without_a_heart_rate_to_rely_on_has_dashes(dropout: Kept) -> None:
+    untold = [n for n, walk in enumerate(dropout.figures.walks, start=1) if walk.drop_60_bpm is None]
+    rows = [int(row[0]) for row in dropout.page.tables["The walk breaks"][1:] if row[7] == "–"]
+    assert rows == untold
+
+
+def test_planned_and_adapted_are_told(novice: Kept) -> None:
+    run_s, walk_s = novice.figures.last_ratio or (0.0, 0.0)
+    said = f"Planned: 4:00 running, 1:00 walking. In the last cycle: {clock(run_s)} running, {clock(walk_s)} walking."
+    assert said in novice.page.sections["Planned and adapted"]
+
+
+def test_early_and_longer_walks_are_counted(novice: Kept) -> None:
+    said = f"{novice.figures.runs_cut} walks came early and {novice.figures.walks_extended} were made longer."
+    assert said in novice.page.sections["Planned and adapted"]
+
+
+def test_the_cycles_hold_the_running_and_walking_of_the_run(novice: Kept) -> None:
+    done = [(sum(c.run_s for c in novice.way.cycles), sum(c.walk_s for c in novice.way.cycles))]
+    assert done == [pytest.approx((novice.figures.run_s, novice.figures.walk_s), abs=0.01)]
+
+
+def test_efforts_within_the_target_are_counted(novice: Kept) -> None:
+    low, high = novice.run.session.header.plan.rpe_target
+    reports = [rpe for _, rpe in novice.way.efforts]
+    inside = sum(low <= rpe <= high for rpe in reports)
+    assert f"{inside} of {len(reports)} reports in the target" in novice.page.sections["Effort"]
+
+
+# -- forecast --
+
+RATIO = Ratio(240, 60, 240, 60)
+
+
+def walking(at_s: int, elapsed_s: int, *, forecast_bpm: float | None, trust: Trust = Trust.GOOD) -> Step:
+    estimate = Estimate(150.0 - 0.2 * at_s, trust, forecast_bpm=forecast_bpm, forecast_low_bpm=0, forecast_high_bpm=999)
+    return Step(Tick(at_s), Phase.WALK, elapsed_s, None, 1, 1, estimate, RATIO)
+
+
+def foretold(steps: list[Step]) -> list[Foretold]:
+    return course(wiring.plans.load("easy-4-1"), steps, 0.0).foretold
+
+
+def test_a_forecast_is_held_against_what_came_30_seconds_later() -> None:
+    steps = [walking(s, s, forecast_bpm=150 - 0.2 * (s + 30) + (3 if s % 2 else -3)) for s in range(61)]
+    assert report.mean_error_bpm(foretold(steps)) == pytest.approx(3.0)
+
+
+def test_a_forecast_beyond_the_end_of_its_walk_is_nobodys() -> None:
+    steps = [walking(s, s, forecast_bpm=100.0) for s in range(61)]
+    steps += [replace(walking(s, s - 61, forecast_bpm=None), phase=Phase.RUN) for s in range(61, 120)]
+    assert [each.at_s for each in foretold(steps)] == list(range(30, 61))
+
+
+def test_a_forecast_is_not_held_against_a_heart_rate_in_doubt() -> None:
+    steps = [walking(s, s, forecast_bpm=100.0, trust=Trust.GOOD if s < 40 else Trust.DOUBTFUL) for s in range(61)]
+    assert [each.at_s for each in foretold(steps)] == list(range(30, 40))
+
+
+def test_the_page_says_how_far_off_the_forecast_was(novice: Kept) -> None:
+    walks = report.mean_error_bpm([each for each in novice.way.foretold if each.phase is Phase.WALK])
+    assert f"off by {walks:.1f} bpm in walks, 30 s ahead" in novice.page.sections["Foretold and come true"]
+
+
+# -- what was taken back, and pauses --
+
+
+def test_a_walk_that_was_undone_is_no_walk() -> None:
+    plan, run = wiring.plans.load("easy-4-1"), Estimate(150.0, Trust.GOOD)
+    steps = [Step(Tick(s), Phase.RUN, s, None, 1, 1, run, RATIO) for s in range(50)]
+    steps += [Step(Tick(s), Phase.WALK, s - 50, None, 1, 1, run, RATIO) for s in range(50, 54)]
+    steps += [Step(Command(54, Action.UNDO), Phase.RUN, 54, None, 1, 1, run, RATIO)]
+    steps += [Step(Tick(s), Phase.RUN, s, None, 1, 1, run, RATIO) for s in range(55, 80)]
+    way = course(plan, steps, 0.0)
+    assert (way.of(Phase.RUN), way.of(Phase.WALK)) == ([(0, 50), (50, 79)], [])
+    assert [cycle.walk_s for cycle in way.cycles] == [0.0]
+
+
+def test_a_pause_parts_a_run_in_two() -> None:
+    plan, run = wiring.plans.load("easy-4-1"), Estimate(150.0, Trust.GOOD)
+    steps = [Step(Tick(s), Phase.RUN, s, None, 1, 1, run, RATIO) for s in range(50)]
+    steps += [Step(Tick(s), Phase.PAUSED, s - 50, None, 1, 1, run, RATIO) for s in range(50, 90)]
+    steps += [Step(Tick(s), Phase.RUN, s - 40, None, 1, 1, run, RATIO) for s in range(90, 100)]
+    assert course(plan, steps, 0.0).of(Phase.RUN) == [(0, 50), (90, 99)]
+
+
+def test_times_count_from_the_start_and_not_from_the_wait_before_it(surges: Kept) -> None:
+    later = course(surges.run.session.header.plan, surges.steps, -100.0)
+    assert later.spans[0].from_s == surges.way.spans[0].from_s + 100
+
+
+# -- every kind of run --
+
+
+def test_a_signal_in_doubt_is_shown_as_such(dropout: Kept) -> None:
+    assert "heart rate in doubt: nothing was changed" in dropout.page.sections["Heart rate"]
+
+
+def test_a_good_signal_is_not_doubted(surges: Kept) -> None:
+    assert "in doubt" not in surges.page.sections["Heart rate"]
+
+
+def test_surges_have_a_colour_of_their_own(surges: Kept) -> None:
+    keys = surges.page.sections["Heart rate"]
+    assert keys.index("■surge") < keys.index("■walk")
+
+
+def test_a_run_without_heart_rate_says_so_in_place_of_plots(silent: Kept) -> None:
+    said = [silent.page.sections[title] for title in ("Heart rate", "Each walk's drop", "Foretold and come true")]
+    assert [text.strip() for text in said] == [
+        "No heart rate came in this run; the clock led it.",
+        "No walk break had a heart rate to rely on from its start to its end.",
+        "No stretch was long enough to hold a forecast against what came.",
+    ]
+
+
+def test_a_run_without_heart_rate_still_shows_its_cycles(silent: Kept) -> None:
+    assert len(silent.page.drawn["Planned and adapted"]) == 2
+
+
+def test_a_recording_says_where_it_is_from(free: Kept) -> None:
+    assert "from a&amp;b.fit: the runner did not hear these cues" in free.html
+
+
+def test_a_run_at_ones_own_pace_has_no_plan_to_hold_it_against(free: Kept) -> None:
+    assert "Planned and adapted" not in free.page.drawn
+
+
+def test_a_run_without_efforts_says_what_the_plan_is_made_for() -> None:
+    kept = Kept(*simulated("easy-4-1", "plan.total_s=300", "control.rpe_prompts=false"))
+    assert "the plan is made for 4 to 6" in kept.page.sections["Effort"]
+
+
+def test_a_run_that_ended_at_once_makes_a_page(surges: Kept) -> None:
+    kept = Kept(surges.run.session.header, surges.steps[:3], ended=End.INTERRUPTED)
+    assert kept.first_line == "Surge, 0 s so far."
+
+
+def test_a_date_that_no_clock_told_is_marked(surges: Kept) -> None:
+    kept = Kept(surges.run.session.header, surges.steps[:3], date_estimated=True)
+    assert "2026" in kept.html.split("(date estimated)")[0][-60:]
+
+
+def test_a_run_without_a_date_has_a_page(surges: Kept) -> None:
+    assert "without a date" in Kept(surges.run.session.header, surges.steps[:3], started_at=None).html
+
+
+def test_miles_for_who_counts_in_miles(surges: Kept) -> None:
+    header = surges.run.session.header
+    imperial = replace(header, runner=replace(header.runner, units=config.Units.IMPERIAL))
+    kept = Kept(imperial, surges.steps[:2000])
+    assert f"<dd>{(kept.figures.distance_m or 0) / 1609.344:.2f} <small>mi</small>" in kept.html
+
+
+def test_recordings_make_pages(traces: Path) -> None:
+    file = traces / "run_fenix2.fit"
+    session = wiring.replay_session(file, None, [])
+    kept = Kept(session.header, list(wiring.steps(session)), kind=Kind.IMPORTED, source=file.name)
+    assert len(kept.page.drawn["Each walk's drop"]) == 2
+
+
+# -- one file that stands alone --
+
+
+@pytest.fixture(params=["novice", "dropout", "surges", "silent", "free", "six_hours"])
+def any_run(request: pytest.FixtureRequest) -> Kept:
+    kept = request.getfixturevalue(request.param)
+    assert isinstance(kept, Kept)
+    return kept
+
+
+def test_nothing_leads_elsewhere(any_run: Kept) -> None:
+    assert re.findall(r"""(?:src|href)=["']?(?!["']?(?:#|data:,))|url\((?!#)|@import|https?:""", any_run.html) == []
+
+
+def test_no_script(any_run: Kept) -> None:
+    assert "<script" not in any_run.html
+
+
+def test_a_page_is_smaller_than_a_photograph(any_run: Kept) -> None:
+    assert len(any_run.html.encode()) < 300_000
+
+
+def test_every_plot_is_told_in_words(any_run: Kept) -> None:
+    assert [told for both in any_run.page.drawn.values() for told in both if len(told) < 20] == []
+
+
+def test_no_name_is_given_twice(any_run: Kept) -> None:
+    names = re.findall(r' id="([^"]+)"', any_run.html)
+    assert len(names) == len({*names})
+
+
+def test_what_the_page_refers_to_is_there(any_run: Kept) -> None:
+    wanted = {*re.findall(r"(?:href=\"|url\()#([^\")]+)", any_run.html)}
+    assert wanted - {*re.findall(r' id="([^"]+)"', any_run.html)} == set()
+
+
+def test_every_colour_is_one_of_the_page(any_run: Kept) -> None:
+    assert re.findall(r"(?:fill|stroke): #[0-9a-f]+", any_run.html) == []
+
+
+def test_the_same_run_makes_the_same_page(silent: Kept) -> None:
+    assert report.report(silent.run, silent.way) == silent.html
+
+
+def test_names_and_notes_are_text(surges: Kept) -> None:
+    header = surges.run.session.header
+    plan = replace(header.plan, name="<b>plan</b>")
+    hostile = '</p><script>alert("x")</script>'
+    note, cue = Note(text=hostile), Cue(1, CueKind.TIP, Reason.PLANNED, hostile, 5)
+    steps = [replace(step, cues=(cue,)) for step in surges.steps[:3]]
+    html = Kept(replace(header, plan=plan), steps, note=note, source=hostile, kind=Kind.SIMULATED).html
+    assert re.findall(r"<script|<b>", html) == []
+
+
+def test_a_note_is_shown(surges: Kept) -> None:
+    kept = Kept(surges.run.session.header, surges.steps[:3], note=Note(text="First frost & new shoes."))
+    assert "<blockquote>First frost &amp; new shoes.</blockquote>" in kept.html
+
+
+# -- hrbridge report --
+
+
+@pytest.fixture
+def journal(surges: Kept, tmp_path: Path) -> Path:
+    path = tmp_path / "journal.sqlite3"
+    header = surges.run.session.header
+    now = wiring.timeline.moment()
+    with Journal(path, create=True) as opened, opened.transaction():
+        number = opened.begin(header, Kind.LIVE, "strap", began_at_s=0.0, started_at=BEGAN, now=now)
+        opened.append_packed(number, 0, pack(map(trace.encode, surges.steps)))
+        opened.end(number, End.FINISHED)
+        opened.put_note(number, Note(rpe=6.5))
+    return path
+
+
+def test_a_report_says_what_it_says_first(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.html"
+    said = hrbridge("report", "1", out, "--journal", journal)
+    assert said.out.startswith(f"{out}: Ten of ten cycles of surge, 27 minutes, effort 6.5. Recovered in ")
+
+
+def test_the_last_run_needs_no_number(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
+    hrbridge("report", tmp_path / "run.html", "--journal", journal)
+    assert "Ten of ten cycles of surge" in (tmp_path / "run.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [[], ["1"], ["last"], ["--season"]])
+def test_without_a_file_to_write_it_is_asked_for(hrbridge: Hrbridge, journal: Path, words: list[str]) -> None:
+    said = hrbridge("report", *words, "--journal", journal)
+    assert (said.code, said.err) == (
+        2,
+        "hrbridge: report: needs the file to write: hrbridge report last run.html\n",
+    )
+
+
+def test_a_season_has_no_number(hrbridge: Hrbridge, journal: Path) -> None:
+    assert hrbridge("report", "--season", "1", "x.html", "--journal", journal).code == 2
+
+
+def test_a_run_that_is_not_there_is_said_in_one_line(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
+    said = hrbridge("report", "7", tmp_path / "x.html", "--journal", journal)
+    assert (said.code, said.err) == (1, f"hrbridge: {journal}: no run 7; the newest are 1\n")
+
+
+def test_a_folder_that_is_not_there_is_said_in_one_line(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
+    out = tmp_path / "none" / "x.html"
+    said = hrbridge("report", "1", out, "--journal", journal)
+    assert (said.code, said.err) == (1, f"hrbridge: {out}: cannot be written: No such file or directory\n")
+
+
+@pytest.mark.parametrize("words", [["1"], ["--season"]])
+def test_a_missing_extra_is_said_in_one_line(
+    hrbridge: Hrbridge, journal: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    said = hrbridge("report", *words, "x.html", "--journal", journal)
+    assert (said.code, said.err) == (
+        2,
+        "hrbridge: a report needs matplotlib: pip install 'hrbridge[report]'\n",
+    )
+
+
+def test_the_program_starts_without_matplotlib() -> None:
+    code = "import sys, hrbridge.cli, hrbridge.history.report; print('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,0 +1,69 @@
+"""Where runs, walks and other phases really began and ended."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from hrbridge.control import plan as plans
+from hrbridge.decisions import Phase, Step
+from hrbridge.events import Action
+from hrbridge.stretches import Stretch, Stretches
+from tests.control.conftest import PaperRun, recovering, run_walk
+
+EASY = run_walk(60, 60, repeats=2, cooldown=30.0)
+
+
+def followed(steps: list[Step], name: str = "") -> list[Stretch]:
+    stretches = Stretches(plans.load(name) if name else EASY)
+    settled = [stretch for step in steps for stretch in stretches.take(step)]
+    return settled + stretches.rest()
+
+
+def test_every_phase_once_and_in_order() -> None:
+    found = followed(PaperRun(EASY, recovering()).until(Phase.FINISHED).go(5).steps)
+    assert [(stretch.phase.value, stretch.for_s) for stretch in found] == [
+        ("warmup", 120),
+        ("run", 60),
+        ("walk", 60),
+        ("run", 60),
+        ("walk", 60),
+        ("cooldown", 30),
+        ("finished", 5),
+    ]
+
+
+def test_each_ends_where_the_next_begins_even_where_it_is_noticed_late() -> None:
+    run = PaperRun(plans.load("free"), recovering())
+    for running, for_s in ((False, 30), (True, 200), (False, 70), (True, 60)):
+        run.running = running
+        run.go(for_s)
+    found = followed(run.steps, "free")
+    assert [after.started_s - before.ended_s for before, after in pairwise(found)] == [0, 0, 0]
+    assert [stretch.for_s for stretch in found] == [31, 200, 70, 59]
+
+
+def test_a_stretch_counts_only_when_it_cannot_be_undone_any_more() -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.RUN)
+    stretches = Stretches(EASY)
+    assert [stretch for step in run.steps for stretch in stretches.take(step)] == []
+    later = run.go(11).steps[-22:]
+    assert [stretch.phase for step in later for stretch in stretches.take(step)] == [Phase.WARMUP]
+
+
+@pytest.mark.parametrize("again", [Action.SKIP, Action.WALK, Action.STOP, Action.PAUSE])
+def test_what_was_undone_leaves_no_stretch(again: Action) -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.RUN).go(30)
+    run.command(again)
+    run.go(3)
+    run.command(Action.UNDO)
+    found = followed(run.go(5).steps)
+    assert [(stretch.phase, stretch.for_s) for stretch in found] == [(Phase.WARMUP, 120), (Phase.RUN, 38)]
+
+
+def test_a_pause_is_no_part_of_a_stretch_though_it_breaks_off_there() -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.RUN).go(30)
+    run.command(Action.PAUSE)
+    last = followed(run.go(50).steps)[-1]
+    assert (last.phase, last.for_s, last.paused) == (Phase.RUN, 30, True)
