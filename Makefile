@@ -48,7 +48,7 @@ clean:
 # Editable, so that what is tested is what stands here.
 $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(VENV)/.created
 	@echo "Installing hrbridge into $(VENV) ..."
-	@$(PIP) --editable '.[embedded,files]'
+	@$(PIP) --editable '.[embedded,files,web]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/.created

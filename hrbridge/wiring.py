@@ -437,7 +437,21 @@ async def _connect(
         settings = replace(settings, protocol=Protocol.V311)  # amqtt knows no other
         log.info("MQTT broker inside hrbridge: %s", url)
     runner = session.config.runner
-    return await stack.enter_async_context(MqttSink(settings, runner, clock, wishes, sensor=session.sensor, url=url))
+    sink = MqttSink(settings, runner, clock, wishes, sensor=session.sensor, url=url)
+    mqtt = await stack.enter_async_context(sink)
+    if session.config.display.beside_run and session.config.mqtt.url.startswith("embedded"):
+        await _show_beside(stack, session.config, replace(settings, url=url), clock)
+    return mqtt
+
+
+async def _show_beside(stack: contextlib.AsyncExitStack, settings: Config, mqtt: config.Mqtt, clock: Clock) -> None:
+    """The page of the runner, for whoever sits before this screen; a run does well without it."""
+    try:
+        from hrbridge.clients import web_server
+    except ImportError:
+        log.info("no display in the browser, which needs aiohttp: pip install 'hrbridge[web]'")
+        return
+    await stack.enter_async_context(web_server.beside(settings.display, mqtt, settings.runner.id, clock))
 
 
 # -- which strap --

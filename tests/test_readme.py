@@ -54,7 +54,9 @@ def test_every_action_of_the_readme_exists(action: str) -> None:
 def test_the_configuration_of_the_readme_loads(toml: str, tmp_path: Path) -> None:
     path = tmp_path / "readme.toml"
     path.write_text(toml)
-    assert plans.resolve(config.load(path).plan).warmup_s == 240
+    settings = config.load(path)
+    assert settings.runner.age_years == 40
+    assert plans.resolve(settings.plan).block
 
 
 def test_the_number_of_plans_is_right() -> None:

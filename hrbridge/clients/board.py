@@ -94,7 +94,7 @@ def _of_the_run(view: View) -> Attention:
     if view.phase in ACTIVE and view.zone is not None and view.zone >= HIGHEST_ZONE:
         return Attention(Need.HIGH, f"zone {view.zone}")
     if view.phase is Phase.RUN and bpm is not None and view.ceiling_bpm is not None and bpm > view.ceiling_bpm:
-        return Attention(Need.HIGH, f"{bpm - view.ceiling_bpm:.0f} above the ceiling of {view.ceiling_bpm:.0f}")
+        return Attention(Need.HIGH, f"{bpm - view.ceiling_bpm:.0f} above ceiling")
     if view.phase is Phase.WALK and said is not None and said.kind is CueKind.EXTEND_WALK:
         return Attention(Need.HELD, f"walk made longer: {said.reason.value.replace('_', ' ')}")
     if view.phase is Phase.WALK and view.remaining_s is None and view.next_phase is not None:

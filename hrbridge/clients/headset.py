@@ -343,6 +343,8 @@ async def listen(follower: Follower, headset: Headset, voice: Voice, player: Pla
     """Until it is cancelled. Raises BrokerError when the broker cannot be reached at the start."""
     mouth = Mouth(voice, player)
     voice.prepare(headset.phrases.own())
+    # The first sound of all may wait two seconds for a sound server: it shall not be a cue.
+    player.wake(clock.now_s())
     joined = False
     while True:
         now_s = clock.now_s()

@@ -40,7 +40,7 @@ SCALE_WITH_NEXT = 4
 # Header, next, last cue and note; the keys come below.
 ROWS_OF_TEXT = 4
 # Each column of the board, and from which width on it is shown.
-NAME_COLUMNS, WIDE_COLUMNS, WIDER_COLUMNS = 14, 90, 120
+NAME_COLUMNS, ZONE_COLUMNS, WIDE_COLUMNS, WIDER_COLUMNS = 14, 70, 90, 120
 
 
 def runner(
@@ -107,10 +107,15 @@ def _scales(width: int, rows: int, word: str, values: Sequence[str], following: 
 
 def _band(view: View, word: str, scale: int, width: int) -> list[Text]:
     """The phase across the whole width, in its colour; grey when it may no longer be so, and then with the cause."""
-    bright = view.fresh and view.phase is not None
-    style = f"bold {INK} on {BAND[view.phase]}" if bright and view.phase is not None else f"{ON_GREY} on {GREY}"
-    rows = ["", *glyphs.lines(word, scale), labels.link(view)]
-    return [Text().append(row.center(width)[:width], style) for row in rows]
+    trouble = labels.link(view)
+    ground = BAND[view.phase] if view.fresh and view.phase is not None else GREY
+    ink = f"bold {INK}" if ground != GREY else ON_GREY
+    # Half a line above and below: a terminal has few.
+    above, below = Text().append("▄" * width, ground), Text().append("▀" * width, ground)
+    if trouble:
+        below = Text().append(_cut(trouble, width - 2 * MARGIN).strip().center(width), f"{ink} on {ground}")
+    word_rows = [row.center(width)[:width] for row in glyphs.lines(word, scale)]
+    return [above, *(Text().append(row, f"{ink} on {ground}") for row in word_rows), below]
 
 
 def _pair(left: str, right: str, scale: int, width: int, left_colour: str, right_colour: str) -> list[Text]:
@@ -203,7 +208,9 @@ def board_rows(height: int) -> int:
 
 
 def _columns(width: int) -> str:
-    text = f"{'runner':<{NAME_COLUMNS}} {'phase':<10} {'left':>6}{'bpm':>6} zone"
+    text = f"{'runner':<{NAME_COLUMNS}} {'phase':<10} {'left':>6}{'bpm':>6}"
+    if width >= ZONE_COLUMNS:
+        text += " zone"
     if width >= WIDE_COLUMNS:
         text += f"{'time':>9}  {'effort':>6}"
     if width >= WIDER_COLUMNS:
@@ -224,7 +231,8 @@ def board_row(row: Row, width: int, *, chosen: bool) -> Text:
     left = labels.left(view.remaining_s) if view.remaining_s is not None and view.phase is not Phase.FINISHED else ""
     line.append(f" {left:>6}", lively)
     line.append(f"{labels.heart_rate(view):>6}", LOUD if view.trust is Trust.DOUBTFUL and view.fresh else lively)
-    line.append(f"{view.zone or '':>5}", lively)
+    if width >= ZONE_COLUMNS:
+        line.append(f"{view.zone or '':>5}", lively)
     if width >= WIDE_COLUMNS:
         effort = f"{view.rpe:g}" if view.rpe is not None else ""
         line.append(f"{labels.clock(view.elapsed_s) if view.phase else '':>9}  {effort:>6}", lively)

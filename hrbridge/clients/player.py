@@ -292,17 +292,27 @@ class Card:
 
     def _start(self) -> None:
         try:
-            if self._device is None:
-                self._device = self._open()
-            if not self._device.running:
-                self._device.callback_generator = None
-                feed = self._feed()
-                next(feed)
-                self._device.start(feed)
+            try:
+                self._run()
+            except self._miniaudio.MiniaudioError:  # its sound server was started anew
+                self._close()
+                self._run()
             self._said = False
-        except (self._miniaudio.MiniaudioError, OutputError) as error:
+        except self._miniaudio.MiniaudioError:
+            self._track.clear()
+            self._lose("the sound card does not start")
+        except OutputError as error:
             self._track.clear()
             self._lose(str(error))
+
+    def _run(self) -> None:
+        if self._device is None:
+            self._device = self._open()
+        if not self._device.running:
+            self._device.callback_generator = None
+            feed = self._feed()
+            next(feed)
+            self._device.start(feed)
 
     def _stop(self, left_over: bool) -> None:
         if left_over:
@@ -311,8 +321,8 @@ class Card:
         try:
             if self._device is not None:
                 self._device.stop()
-        except self._miniaudio.MiniaudioError as error:
-            self._lose(str(error))
+        except self._miniaudio.MiniaudioError:
+            self._lose("the sound card does not stop")
 
     def _lose(self, why: str) -> None:
         self._close()

@@ -65,7 +65,7 @@ class Voice:
             remedy = "check [headset] command" if settings.command else "apt install espeak-ng"
             log.warning("%s is not installed: tones without words; %s", self._command[0], remedy)
         self._kept: OrderedDict[str, Samples] = OrderedDict()
-        self._kept_bytes = 0
+        self.kept_bytes = 0
         self._asked: dict[str, int] = {}
         self._failed: set[str] = set()
         self._told: set[str] = set()
@@ -135,10 +135,10 @@ class Voice:
 
     def _keep(self, text: str, samples: Samples) -> None:
         self._kept[text] = samples
-        self._kept_bytes += samples.nbytes
-        while self._kept_bytes > MAX_KEPT_BYTES:
+        self.kept_bytes += samples.nbytes
+        while self.kept_bytes > MAX_KEPT_BYTES:
             _, oldest = self._kept.popitem(last=False)
-            self._kept_bytes -= oldest.nbytes
+            self.kept_bytes -= oldest.nbytes
 
     def _render(self, text: str) -> Samples:
         # A first word with a hyphen would be an option of the program.

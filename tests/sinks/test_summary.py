@@ -172,6 +172,35 @@ def test_in_the_plan_free_a_walk_begins_where_it_was_first_seen() -> None:
     assert (walk.at_s, walk.planned_s, walk.for_s) == (201, None, 70)
 
 
+def test_in_the_plan_free_what_was_run_ends_where_the_walk_was_first_seen() -> None:
+    plan = plans.load("free")
+    run = PaperRun(plan, recovering())
+    for running, for_s in ((True, 200), (False, 70), (True, 60)):
+        run.running = running
+        run.go(for_s)
+    summary = summed(run, plan)
+    assert (summary.run_s, summary.walk_s) == (259, 70)
+
+
+@pytest.mark.parametrize("again", [Action.SKIP, Action.WALK, Action.STOP])
+def test_what_was_undone_counts_as_what_it_was_taken_back_to(again: Action) -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.RUN).go(30)
+    run.command(again)
+    run.go(3)
+    run.command(Action.UNDO)
+    summary = summed(run.until(Phase.FINISHED))
+    assert [(walk.at_s, walk.for_s) for walk in summary.walks] == [(180, 60), (300, 60), (420, 60)]
+    assert (summary.run_s, summary.walk_s, summary.elapsed_s) == (180, 180, 510)
+
+
+def test_the_sum_may_be_asked_for_again_and_again() -> None:
+    run, tally = run_through(), Tally(EASY)
+    for step in run.steps:
+        tally.take(step)
+        asked = tally.summary("f" * 64)
+    assert asked == summed(run)
+
+
 # -- as JSON --
 
 

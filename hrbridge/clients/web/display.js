@@ -75,10 +75,10 @@ function react(heard) {
 
 // New here, or cut off for a while: the present phase, once, and never the cues that were missed.
 function present() {
-  const { phase, remainingS } = scene.view(nowS());
+  const { phase, remaining_s } = scene.view(nowS());
   lostTold = false;
   if (SOUNDS_OF_PHASE[phase]) sounds.play(SOUNDS_OF_PHASE[phase]);
-  announce(`${PHASE[phase] ?? phase}${remainingS === null ? "" : `, ${spoken(remainingS)} left`}`);
+  announce(`${PHASE[phase] ?? phase}${remaining_s === null ? "" : `, ${spoken(remaining_s)} left`}`);
 }
 
 function cued(cue, verdict) {
@@ -152,11 +152,12 @@ function draw() {
   drawTrouble(view, over, at);
   write("plan", scene.plan);
   drawPhase(view, state);
-  write("bpm", view.heartRateBpm === null ? "–" : String(Math.round(view.heartRateBpm)));
+  write("bpm", view.heart_rate_bpm === null ? "–" : String(Math.round(view.heart_rate_bpm)));
   write("trust", TRUST[view.trust]);
   setClass("trust", view.trust);
-  write("zone", view.heartRateBpm !== null && state.zone !== null ? `zone ${state.zone}` : "");
-  write("ceiling", state?.ceiling_bpm ? `ceiling ${Math.round(state.ceiling_bpm)}` : "");
+  $("bpm").classList.toggle("absent", view.heart_rate_bpm === null);
+  write("zone", view.zone ? `zone ${view.zone}` : "");
+  write("ceiling", view.ceiling_bpm ? `ceiling ${Math.round(view.ceiling_bpm)}` : "");
   drawCue();
   if (state !== null) drawNumbers(view, state);
   drawControls(view, at);
@@ -172,9 +173,9 @@ function drawTrouble(view, over, at) {
   const why = trouble(view);
   $("trouble").hidden = why === "" || over;
   write("trouble", why);
-  $("trouble").classList.toggle("calm", link.up && ["nothing", "unsure"].includes(view.link));
-  const lost = view.phase !== null && MOVING.includes(view.phase) && (view.ageS === null || view.ageS > LINK_LOST_S);
-  if (lost && !lostTold && view.link !== "unsure") {
+  $("trouble").classList.toggle("calm", link.up && ["nothing heard", "waiting for news"].includes(view.link));
+  const lost = view.phase !== null && MOVING.includes(view.phase) && (view.age_s === null || view.age_s > LINK_LOST_S);
+  if (lost && !lostTold && view.link !== "waiting for news") {
     lostTold = true;
     scene.joined(brokerUp); // the present phase is to be told when news come again
     sounds.play("link_lost");
@@ -190,19 +191,19 @@ function drawTrouble(view, over, at) {
 
 // Whose silence it is; nothing while all is well.
 function trouble(view) {
-  const age = view.ageS === null || view.ageS === undefined ? "" : ` Last news ${since(view.ageS)} ago.`;
+  const age = view.age_s === null ? "" : ` Last news ${since(view.age_s)} ago.`;
   if (!link.up) return `No connection to the display.${age} Trying again.`;
   if (!brokerUp && brokerWhy !== "") return `The broker is out of reach.${age} Trying again.`;
   switch (view.link) {
-    case "offline":
+    case "bridge offline":
       return `The coach is not running.${age}`;
     case "no broker":
-    case "nothing":
+    case "nothing heard":
       return "Waiting for the coach.";
-    case "unsure":
+    case "waiting for news":
       return "Waiting for news.";
-    case "stale":
-      return `No news for ${since(view.ageS)}.`;
+    case "no news":
+      return `No news for ${since(view.age_s)}.`;
     default:
       return "";
   }
@@ -212,12 +213,12 @@ function drawPhase(view, state) {
   const phase = view.phase ?? "waiting";
   setClass("phase", phase);
   write("phase-word", PHASE[phase] ?? phase);
-  const timed = view.remainingS !== null && view.remainingS !== undefined && phase !== "waiting" && phase !== "finished";
-  write("left", timed ? left(view.remainingS) : phase === "finished" ? clock(state.elapsed_s) : "");
+  const timed = view.remaining_s !== null && view.remaining_s !== undefined && phase !== "waiting" && phase !== "finished";
+  write("left", timed ? left(view.remaining_s) : phase === "finished" ? clock(state.elapsed_s) : "");
   write("next", next(state, phase));
-  const wholeS = timed ? view.phaseElapsedS + view.remainingS : 0;
+  const wholeS = timed ? view.phase_elapsed_s + view.remaining_s : 0;
   $("passed").hidden = wholeS === 0;
-  $("passed").value = wholeS === 0 ? 0 : view.phaseElapsedS / wholeS;
+  $("passed").value = wholeS === 0 ? 0 : view.phase_elapsed_s / wholeS;
 }
 
 function next(state, phase) {
@@ -238,7 +239,7 @@ function drawCue() {
 }
 
 function drawNumbers(view, state) {
-  write("elapsed", clock(view.elapsedS));
+  write("elapsed", clock(view.elapsed_s));
   const { planned_run_s, planned_walk_s, run_s, walk_s } = state.ratio;
   const planned = ratio(planned_run_s, planned_walk_s);
   const now = ratio(run_s, walk_s);
@@ -254,6 +255,7 @@ function drawControls(view, at) {
   const main = mainAction(view.phase);
   write("main", main?.[1] ?? "Start");
   $("main").disabled = main === null;
+  $("extend").disabled = $("skip").disabled = $("stop").disabled = !MOVING.includes(view.phase) && view.phase !== "paused";
   $("controls").hidden = $("effort").hidden = !mayCommand;
   const confirming = at < stopUntilS;
   write("stop", confirming ? "Stop now?" : "Stop");

@@ -129,23 +129,32 @@ export class Scene {
     }
   }
 
-  // The moment brought forward from the last state, by a timer of our own.
+  // The moment brought forward from the last state, by a timer of our own; the fields are those of scene.View.
   view(nowS) {
     const state = this.state;
-    if (state === null) return { link: this.#link(null), fresh: false, phase: null, heartRateBpm: null, trust: "none" };
-    const ageS = this.#ageS(state, nowS);
+    const age_s = state === null ? null : this.#ageS(state, nowS);
+    const link = this.#link(age_s);
+    if (state === null) return { link, fresh: false, age_s, phase: null, heart_rate_bpm: null, trust: "none" };
     const here = this.#online !== false;
-    const passedS = TIMED.includes(state.phase) && ageS !== null && here ? this.#pace * ageS : 0;
+    const passedS = TIMED.includes(state.phase) && age_s !== null && here ? this.#pace * age_s : 0;
     const leftS = state.phase_remaining_s;
+    const heart = this.#heart(nowS);
     return {
-      link: this.#link(ageS),
-      fresh: here && ageS !== null && ageS <= GREY_AFTER_S,
-      ageS,
+      ...heart,
+      link,
+      fresh: here && age_s !== null && age_s <= GREY_AFTER_S,
+      age_s,
       phase: state.phase,
-      phaseElapsedS: state.phase_elapsed_s + passedS,
-      remainingS: leftS === null ? null : Math.max(0, leftS - passedS),
-      elapsedS: state.elapsed_s + passedS,
-      ...this.#heart(nowS),
+      phase_elapsed_s: state.phase_elapsed_s + passedS,
+      remaining_s: leftS === null ? null : Math.max(0, leftS - passedS),
+      next_phase: state.next_phase,
+      elapsed_s: state.elapsed_s + passedS,
+      zone: heart.heart_rate_bpm === null ? null : state.zone,
+      ceiling_bpm: state.ceiling_bpm ?? null,
+      battery_percent: state.battery_percent,
+      rpe: state.rpe,
+      headsets: state.headsets,
+      decided: this.decided,
     };
   }
 
@@ -156,10 +165,10 @@ export class Scene {
 
   #link(ageS) {
     if (!this.#joined) return "no broker";
-    if (this.#online === false) return "offline";
-    if (this.state === null) return "nothing";
-    if (ageS === null) return "unsure";
-    return ageS > GREY_AFTER_S ? "stale" : "live";
+    if (this.#online === false) return "bridge offline";
+    if (this.state === null) return "nothing heard";
+    if (ageS === null) return "waiting for news";
+    return ageS > GREY_AFTER_S ? "no news" : "live";
   }
 
   // The newer of reading and state; no rate where it is not believed, or too old to be anybody's.
@@ -169,7 +178,7 @@ export class Scene {
     const { trust, heart_rate_bpm: bpm, ...newest } = newer ? beat : this.state;
     const ageS = this.#ageS(newest, nowS);
     const believed = trust !== "none" && ageS !== null && ageS <= GREY_AFTER_S;
-    return { heartRateBpm: believed ? bpm : null, trust: believed ? trust : "none" };
+    return { heart_rate_bpm: believed ? bpm : null, trust: believed ? trust : "none" };
   }
 }
 
