@@ -106,7 +106,7 @@ def run(
 def replay(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A recording (FIT, TCX, GPX, HRM, CSV), a trace, or a run: 12, last."),
+        typer.Argument(metavar="FILE|ID", help="A recording (FIT, TCX, GPX, HRM, CSV), a trace, or a run: 12, last."),
     ],
     config: ConfigFile = None,
     plan: PlanName = None,
@@ -122,11 +122,11 @@ def replay(
     Or a run of hrbridge history, by its number or last: unless there is a file
     of that name.
     """
-    from hrbridge import wiring
+    from hrbridge import past, wiring
 
     overrides = wiring.overrides_for(settings or (), plan=plan)
     if (str(file) == "last" or str(file).isdecimal()) and not file.exists():
-        session = wiring.replay_run(str(file), journal, config, overrides)
+        session = past.replay_session(str(file), journal, config, overrides)
     else:
         session = wiring.replay_session(file, config, overrides, lenient=lenient)
     if why is not None:

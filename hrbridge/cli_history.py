@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -51,19 +52,19 @@ def history(
         return
     import msgspec
 
-    from hrbridge import timeline, wiring
+    from hrbridge import past, timeline
     from hrbridge.history import overview
     from hrbridge.history.runs import runs
 
-    with wiring.past(journal, config, runner) as past:
-        found = runs(past.journal, past.runner_id)
+    with past.opened(journal, config, runner) as kept:
+        found = runs(kept.journal, kept.runner_id)
         if json:
             typer.echo(msgspec.json.encode(overview.overview(found, weeks)).decode())
         elif not found:
-            typer.echo(f"{past.journal.path}: no runs yet; a live run or hrbridge import begins the history.")
+            typer.echo(f"{kept.journal.path}: no runs yet; a live run or hrbridge import begins the history.")
         else:
             newest, now = weeks or overview.SHOWN_WEEKS, timeline.moment()
-            text = overview.as_text(found, past.config, newest_weeks=newest, now=now, encoding=sys.stdout.encoding)
+            text = overview.as_text(found, kept.config, newest_weeks=newest, now=now, encoding=sys.stdout.encoding)
             typer.echo(text)
 
 
@@ -77,20 +78,20 @@ def history_delete(
     yes: Annotated[bool, typer.Option("--yes", help="Without asking.")] = False,
 ) -> None:
     """Take one run out of the journal, with all that was said and worked out of it."""
-    from hrbridge import wiring
+    from hrbridge import past
 
     before = context.parent.params if context.parent is not None else {}  # options of history itself
     journal, config = journal or before.get("journal"), config or before.get("config")
-    with wiring.past(journal, config, runner or before.get("runner")) as past:
-        session = past.journal.session(wanted, past.runner_id)
-        wiring.refuse_while_it_goes_on(past, session)
+    with past.opened(journal, config, runner or before.get("runner")) as kept:
+        session = kept.session(wanted)
+        past.refuse_while_it_goes_on(kept, session)
         what = f"run {session.id} of {session.started_at or 'no date'}, plan {session.header.plan.name}"
         if not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"history delete: no terminal to ask on; --yes deletes {what}")
             typer.confirm(f"Delete {what}, for good?", abort=True)
-        past.journal.delete(session.id)
-        typer.echo(f"{past.journal.path}: deleted {what}.")
+        kept.journal.delete(session.id)
+        typer.echo(f"{kept.journal.path}: deleted {what}.")
 
 
 @app.command()
@@ -109,15 +110,15 @@ def export(
     FIT has all that they know: laps of runs and walks, heart rate, beats (RR),
     speed, effort, and what was said and why in fields of its own.
     """
-    from hrbridge import wiring
+    from hrbridge import past
 
     given = {"fit": fit, "tcx": tcx, "csv": csv, "trace": trace}
     chosen = [(form, out) for form, out in given.items() if out is not None]
     if len(chosen) != 1:
         raise UsageError("export: takes one of --fit, --tcx, --csv and --trace, with the file to write")
     ((form, out),) = chosen
-    with wiring.past(journal, config, runner) as past:
-        typer.echo(f"{out}: {wiring.export_run(past, wanted, form, out)}")
+    with past.opened(journal, config, runner) as kept:
+        typer.echo(f"{out}: {past.export_run(kept, wanted, form, out)}")
 
 
 @app.command()
@@ -138,7 +139,7 @@ def report(
     """
     from rich.console import Console
 
-    from hrbridge import wiring
+    from hrbridge import past
     from hrbridge.history import report as run_report
     from hrbridge.history import season_report
 
@@ -148,11 +149,11 @@ def report(
         raise UsageError("report: needs the file to write: hrbridge report last run.html")
     chosen, file = (wanted, out) if out is not None else ("last", Path(wanted))
     waiting = Console(stderr=True).status("Adding up ...")  # seen on a terminal only
-    with wiring.past(journal, config, runner) as past, waiting:
+    with past.opened(journal, config, runner) as kept, waiting:
         if season:
-            said = season_report.write(past.journal, past.runner_id, file)
+            said = season_report.write(kept.journal, kept.runner_id, file)
         else:
-            said = run_report.write(past.journal, past.runner_id, chosen, file)
+            said = run_report.write(kept.journal, kept.session(chosen), file)
     typer.echo(f"{file}: {said}")
 
 
@@ -194,7 +195,7 @@ def import_(
     from rich.console import Console
     from rich.progress import Progress
 
-    from hrbridge import wiring
+    from hrbridge import past, wiring
 
     overrides = wiring.overrides_for((), plan=plan)
     code = 0
@@ -202,10 +203,10 @@ def import_(
     bar = Progress(
         console=terminal, transient=True, disable=not terminal.is_terminal, redirect_stdout=sys.stdout.isatty()
     )
-    with wiring.past(journal, config, runner, create=True) as past, bar, _each_said_once():
+    with past.opened(journal, config, runner, create=True) as kept, bar, _each_said_once():
         for file in bar.track(files, description=f"Importing {len(files)} files"):
             try:
-                number, is_new = wiring.import_run(past, file, config, overrides, lenient=lenient)
+                number, is_new = past.import_run(kept, file, config, overrides, lenient=lenient)
             except (InputFileError, UsageError) as error:
                 typer.echo(f"hrbridge: {error}", err=True)
                 code = error.exit_code
@@ -247,7 +248,7 @@ def next_run(
     """
     import msgspec
 
-    from hrbridge import timeline, wiring
+    from hrbridge import past, timeline, wiring
     from hrbridge.config import Season, Units, load
     from hrbridge.history import advice, habits, season
     from hrbridge.history.runs import runs
@@ -265,8 +266,8 @@ def next_run(
     path = journal or wiring.journal_path_of(settings)
     found, days = [], {}
     if path.exists():  # before the first run there is none
-        with wiring.past(path, None, whose) as past:
-            found, days = runs(past.journal, past.runner_id), past.journal.days(past.runner_id)
+        with past.opened(path, None, whose) as kept:
+            found, days = runs(kept.journal, kept.runner_id), kept.journal.days(kept.runner_id)
     imperial = settings is not None and settings.runner.units is Units.IMPERIAL
     today = local_day(timeline.moment().unix_s)
     said = advice.Said(energy, soreness, symptoms, purpose)
@@ -314,7 +315,7 @@ def log_run(
     Without options it asks, and Enter skips a question. What was said before
     stays, unless it is said anew. hrbridge next listens to it.
     """
-    from hrbridge import timeline, wiring
+    from hrbridge import past, timeline
     from hrbridge.config import Units
     from hrbridge.history import habits, said
     from hrbridge.journal import Day, Note
@@ -328,8 +329,10 @@ def log_run(
         "energy": energy,
         "stronger": stronger,
         "more_energy": more_energy,
-        "text": text,
+        "text": text.encode(errors="replace").decode() if text is not None else None,  # of a terminal that is not UTF-8
     }
+    if walk_m is not None and isnan(walk_m):
+        raise UsageError("--walk-m nan: expected metres")
     of_day = {"steps": steps, "walk_m": walk_m}
     day_said = any(value is not None for value in of_day.values())
     if on is not None and not day_said:
@@ -337,26 +340,26 @@ def log_run(
     day = said.day_of(on, today) if on is not None else today
     began = said.start_of(started_at, now_unix_s) if started_at is not None else None
     of_run = began is not None or any(value is not None for value in answers.values())
-    with wiring.past(journal, config, runner, create=day_said) as past:
+    with past.opened(journal, config, runner, create=day_said) as kept:
         if of_run or not day_said:
-            session = past.journal.session(wanted, past.runner_id)
-            note = past.journal.notes().get(session.id, Note())
+            session = kept.session(wanted)
+            note = kept.journal.notes().get(session.id, Note())
             if not of_run and sys.stdin.isatty() and sys.stdout.isatty():
                 answers = said.asked(lambda question: str(typer.prompt(question, "", show_default=False)), typer.echo)
             if (together := said.together(note, answers)) != note:
                 note = together
-                with past.journal.transaction():
-                    past.journal.put_note(session.id, note)
+                with kept.journal.transaction():
+                    kept.journal.put_note(session.id, note)
             if began is not None:
-                with past.journal.transaction():
-                    past.journal.set_date(session.id, began)
-            session = past.journal.session(str(session.id), past.runner_id)
+                with kept.journal.transaction():
+                    kept.journal.set_date(session.id, began)
+            session = kept.session(str(session.id))
             typer.echo(f"Run {session.id}, {said.when(session)}: {said.in_words(note)}.")
         if day_said:
-            days = past.journal.days(past.runner_id)
+            days = kept.journal.days(kept.runner_id)
             known = said.together(days.get(day.isoformat(), Day()), of_day)
-            with past.journal.transaction():
-                past.journal.put_day(past.runner_id, day.isoformat(), known)
+            with kept.journal.transaction():
+                kept.journal.put_day(kept.runner_id, day.isoformat(), known)
             typer.echo(f"{day.isoformat()}: {said.day_in_words(known)}.")
-            imperial = past.config is not None and past.config.runner.units is Units.IMPERIAL
+            imperial = kept.config is not None and kept.config.runner.units is Units.IMPERIAL
             typer.echo("\n".join(habits.lines({**days, day.isoformat(): known}, today, imperial=imperial)))

@@ -15,13 +15,14 @@ on) say when it was, as soon as the date of the same boot is right.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +34,8 @@ from hrbridge.decisions import Step
 from hrbridge.errors import DamagedJournal, JournalError
 from hrbridge.messages import CueAck
 from hrbridge.trace import Header
+
+log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x68726272  # "hrbr": file(1) and we ourselves know it by that
 # Each brings the schema one version on; never changed once released.
@@ -85,6 +88,7 @@ MIGRATIONS = (
 BUSY_TIMEOUT_S = 5.0  # another process commits within milliseconds
 WAL_LIMIT_BYTES = 4_000_000
 SAME_DATE_S = 2.0  # dates are written to the second
+MOST_DIGITS = 18  # of a number that SQLite knows
 
 
 class Kind(StrEnum):
@@ -162,6 +166,9 @@ class Day(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     steps: int | None = None
     walk_m: float | None = None
+
+
+T = TypeVar("T", Note, Day, CueAck)
 
 
 class Journal:
@@ -347,21 +354,27 @@ class Journal:
             return [row[0] for row in self._db.execute("SELECT DISTINCT runner_id FROM session ORDER BY runner_id")]
 
     def sessions(self, runner_id: str | None = None) -> list[Session]:
-        """All sessions, or those of one runner, newest first."""
+        """All sessions, or those of one runner, newest first; one that is damaged is told and left out."""
         chosen, values = ("WHERE runner_id = ?", (runner_id,)) if runner_id is not None else ("", ())
         return self._sessions(f"{chosen} ORDER BY started_at DESC, id DESC", values)
 
     def session(self, wanted: str, runner_id: str | None = None) -> Session:
-        """One session by its number or ``last``; raises JournalError with the numbers there are."""
-        if wanted == "last":
-            found = self.sessions(runner_id)[:1]
+        """One session, of this runner, by its number or ``last``; raises JournalError with the numbers there are."""
+        known = self.sessions(runner_id) if wanted == "last" else []
+        if known:
+            return known[0]
+        if wanted.isdecimal() and len(wanted) <= MOST_DIGITS:
+            for row in self._rows("WHERE id = ?", (int(wanted),)):
+                session = self._session(*row)
+                if runner_id in (None, session.runner_id):
+                    return session
+        ids, runners = [str(each.id) for each in self.sessions(runner_id)], self.runner_ids()
+        if ids:
+            there = f"the newest are {', '.join(ids[:5])}"
         else:
-            found = self._sessions("WHERE id = ?", (int(wanted),)) if wanted.isdecimal() else []
-        if found:
-            return found[0]
-        ids = [str(each.id) for each in self.sessions(runner_id)]
-        known = f"the newest are {', '.join(ids[:5])}" if ids else "the journal is empty"
-        raise JournalError(f"{self.path}: no run {wanted}; {known}")
+            there = f"there are runs of {', '.join(runners)}" if runners else "the journal is empty"
+        whose = f" of {runner_id}" if runner_id is not None and runners else ""
+        raise JournalError(f"{self.path}: no run {wanted}{whose}; {there}")
 
     def unfinished(self, runner_id: str) -> list[Session]:
         """Sessions of a runner that have no end, newest first."""
@@ -374,31 +387,40 @@ class Journal:
             return None if row is None else int(row[0])
 
     def _sessions(self, where: str, values: Sequence[Any]) -> list[Session]:
+        found: list[Session] = []
+        for row in self._rows(where, values):
+            try:
+                found.append(self._session(*row))
+            except DamagedJournal as error:  # the others are no worse for it
+                log.warning("%s; it is left out", error)
+        return found
+
+    def _rows(self, where: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         columns = "id, runner_id, kind, source, header, began_at_s, started_at, date_estimated, boot_id, boot_s, ended"
         with self._told():
-            rows = self._db.execute(f"SELECT {columns} FROM session {where}", values)  # noqa: S608 - our own words
-            return [self._session(*row) for row in rows]
+            return self._db.execute(f"SELECT {columns} FROM session {where}", values).fetchall()  # noqa: S608 - our words
 
     def _session(self, *row: Any) -> Session:
         session_id, runner_id, kind, source, header, *rest, ended = row
         began_at_s, started_at, date_estimated, boot_id, boot_s = rest
         try:
-            known = msgspec.json.decode(header, type=Header)
-        except trace.UNREADABLE as error:
-            raise DamagedJournal(f"{self.path}: run {session_id}: its header cannot be read: {error}") from error
-        return Session(
-            session_id,
-            runner_id,
-            Kind(kind),
-            source,
-            known,
-            began_at_s,
-            started_at,
-            bool(date_estimated),
-            boot_id,
-            boot_s,
-            End(ended) if ended is not None else None,
-        )
+            if started_at is not None:
+                from_iso(started_at)
+            return Session(
+                session_id,
+                runner_id,
+                Kind(kind),
+                source,
+                msgspec.json.decode(header, type=Header),
+                began_at_s,
+                started_at,
+                bool(date_estimated),
+                boot_id,
+                boot_s,
+                End(ended) if ended is not None else None,
+            )
+        except (*trace.UNREADABLE, ValueError) as error:
+            raise DamagedJournal(f"{self.path}: run {session_id} cannot be read: {error}") from error
 
     def lines(self, session_id: int) -> Iterator[bytes]:
         """The lines of a trace, without its header, in order; each ends with a newline."""
@@ -410,7 +432,7 @@ class Journal:
                 try:
                     text = zlib.decompress(lines) if packed else bytes(lines)
                 except zlib.error as error:
-                    raise DamagedJournal(f"{self.path}: run {session_id}: {error}") from error
+                    raise DamagedJournal(f"{self.path}: run {session_id}: its steps cannot be read: {error}") from error
                 yield from text.splitlines(keepends=True)
 
     def steps(self, session_id: int) -> Iterator[Step]:
@@ -434,7 +456,7 @@ class Journal:
     def acks(self, session_id: int) -> list[CueAck]:
         with self._told():
             rows = self._db.execute("SELECT json FROM ack WHERE session_id = ? ORDER BY rowid", (session_id,))
-            return [msgspec.json.decode(row[0], type=CueAck) for row in rows]
+            return [ack for row in rows if (ack := self._read(row[0], CueAck, f"run {session_id}")) is not None]
 
     def delete(self, session_id: int) -> None:
         """Take a session out, and its bytes off the disk."""
@@ -458,20 +480,31 @@ class Journal:
         self._db.execute("INSERT OR REPLACE INTO figure VALUES (?, ?, ?)", (session_id, version, figures))
 
     def notes(self) -> dict[int, Note]:
-        """What the runner said, by session id."""
+        """What the runner said, by session id; what cannot be read is told and left out."""
         with self._told():
-            rows = self._db.execute("SELECT session_id, json FROM note")
-            return {row[0]: msgspec.json.decode(row[1], type=Note) for row in rows}
+            rows = self._db.execute("SELECT session_id, json FROM note").fetchall()
+        read = ((number, self._read(json, Note, f"run {number}")) for number, json in rows)
+        return {number: note for number, note in read if note is not None}
 
     def put_note(self, session_id: int, note: Note) -> None:
         """Inside a transaction."""
         self._db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (session_id, msgspec.json.encode(note)))
 
     def days(self, runner_id: str) -> dict[str, Day]:
-        """What was said of days, by date (ISO 8601)."""
+        """What was said of days, by date (ISO 8601); what cannot be read is told and left out."""
         with self._told():
-            rows = self._db.execute("SELECT date, json FROM day WHERE runner_id = ? ORDER BY date", (runner_id,))
-            return {row[0]: msgspec.json.decode(row[1], type=Day) for row in rows}
+            rows = self._db.execute(
+                "SELECT date, json FROM day WHERE runner_id = ? ORDER BY date", (runner_id,)
+            ).fetchall()
+        read = ((date, self._read(json, Day, date)) for date, json in rows)
+        return {date: day for date, day in read if day is not None}
+
+    def _read(self, json: bytes, kind: type[T], of: str) -> T | None:
+        try:
+            return msgspec.json.decode(json, type=kind)
+        except trace.UNREADABLE as error:
+            log.warning("%s: what was said of %s cannot be read, and is left out: %s", self.path, of, error)
+            return None
 
     def put_day(self, runner_id: str, date: str, day: Day) -> None:
         """Inside a transaction."""

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from hrbridge.config import Control, Plan, Runner
+from hrbridge.dates import from_iso
 from hrbridge.decisions import Step
 from hrbridge.errors import InputFileError, OutputError
 
@@ -41,6 +42,10 @@ class Header(Struct, frozen=True, kw_only=True):
     runner: Runner
     plan: Plan
     control: Control
+
+    def __post_init__(self) -> None:
+        if self.started_at is not None:
+            from_iso(self.started_at)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ in its phase, and its own time goes on where it stopped.
 from __future__ import annotations
 
 import contextlib
+import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,11 @@ from hrbridge import trace
 from hrbridge.control.controller import Controller
 from hrbridge.dates import Moment, from_iso
 from hrbridge.decisions import Phase, Step
-from hrbridge.errors import JournalError
+from hrbridge.errors import DamagedJournal, JournalError
 from hrbridge.events import Action, Command
 from hrbridge.journal import End, Journal, Kind, Session
+
+log = logging.getLogger(__name__)
 
 # Who comes back later has another run in mind.
 TAKEN_UP_WITHIN_S = 6 * 3600.0
@@ -60,11 +64,15 @@ def find(path: Path, header: trace.Header, kind: Kind, now: Moment) -> CutOff | 
     offered = None
     with contextlib.suppress(JournalError), Journal(path) as journal:
         for session in journal.unfinished(header.runner.id):
-            lines = list(journal.lines(session.id))
-            ran_out = bool(lines) and trace.decode(lines[-1]).phase is Phase.FINISHED
-            if offered is None and lines and not ran_out and _fits(session, header, kind, now):
+            last: Step | None = None
+            try:
+                last = next(iter(deque(journal.steps(session.id), maxlen=1)), None)
+            except DamagedJournal as error:
+                log.warning("%s; it is not taken up again", error)
+            ran_out = last is not None and last.phase is Phase.FINISHED
+            if offered is None and last is not None and not ran_out and _fits(session, header, kind, now):
                 why = "Interrupted." if session.boot_id == now.boot_id else "Power was lost."
-                offered = CutOff(session, journal.header(session), lines, why)
+                offered = CutOff(session, journal.header(session), list(journal.lines(session.id)), why)
                 continue
             with journal.transaction():
                 journal.end(session.id, End.FINISHED if ran_out else End.INTERRUPTED)

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
 import logging
 import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from itertools import chain
 from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,17 +25,15 @@ import msgspec
 from msgspec.structs import replace
 
 from hrbridge import bridge, config, timeline, trace, unfinished
-from hrbridge import journal as journals
 from hrbridge.config import Config, Plan, PlanTable, Protocol, SensorKind
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.control.controller import Controller
 from hrbridge.control.why import explain
-from hrbridge.dates import from_iso, iso
-from hrbridge.decisions import Phase, Step
-from hrbridge.errors import BrokerError, ConfigError, InputFileError, UsageError
+from hrbridge.decisions import Step
+from hrbridge.errors import BrokerError, ConfigError, UsageError
 from hrbridge.events import Action, Command, Event, Speed
-from hrbridge.journal import End, Journal, Kind, default_path, pack
+from hrbridge.journal import End, Kind, default_path
 from hrbridge.messages import ControlSet, RpeSet, Topic
 from hrbridge.ports import Clock, LiveSensor, Sink, Source
 from hrbridge.sinks.summary import Summary, Tally
@@ -93,20 +89,21 @@ def overrides_for(
         plans.load(plan)  # whose mistake a wrong name is can be told only here
         use = str(Path(plan).absolute()) if plans.is_path(plan) else plan
         # In place of the whole table, whose blocks belong to another plan; --set may still change a key of it.
-        overrides.insert(0, f"plan={{{_override('use', use)}}}")
+        overrides.insert(0, f"plan={{{setting('use', use)}}}")
     if url is not None:
-        overrides.append(_override("mqtt.url", url))
+        overrides.append(setting("mqtt.url", url))
     if sensor is not None:
         kind, _, file = sensor.partition(":")
         if kind not in [*SensorKind] or (kind == SensorKind.REPLAY) != bool(file):
             raise UsageError(f"--sensor {sensor}: allowed: ble, simulated, replay:FILE")
-        overrides.append(_override("sensor.kind", kind))
+        overrides.append(setting("sensor.kind", kind))
         if file:
-            overrides.append(_override("sensor.file", file))
+            overrides.append(setting("sensor.file", file))
     return overrides
 
 
-def _override(key: str, value: str) -> str:
+def setting(key: str, value: str) -> str:
+    """A key and its value as ``--set`` takes them."""
     return f"{key}={msgspec.json.encode(value).decode()}"  # a JSON string is a TOML string
 
 
@@ -141,21 +138,11 @@ def replay_session(file: Path, path: Path | None, overrides: Sequence[str], *, l
     recording = activity_files.read(file, lenient=lenient)
     for note in recording.notes:
         log.warning("%s: %s", file, note)
-    return _replayed(recording, path, overrides)
+    return replayed(recording, path, overrides)
 
 
-def replay_run(wanted: str, journal_path: Path | None, path: Path | None, overrides: Sequence[str]) -> Session:
-    """A run of the journal by its number or ``last``, to be stepped again as its trace would be."""
-    from hrbridge.sensors.activity_files import own_trace
-
-    settings = config.load(path) if path is not None else None
-    with Journal(journal_path or journal_path_of(settings)) as journal:
-        run = journal.session(wanted, settings.runner.id if settings is not None else None)
-        recording = own_trace.of_steps(journal.header(run), list(journal.steps(run.id)), run.source)
-    return _replayed(recording, path, overrides)
-
-
-def _replayed(recording: Recording, path: Path | None, overrides: Sequence[str]) -> Session:
+def replayed(recording: Recording, path: Path | None, overrides: Sequence[str]) -> Session:
+    """What ``replay_session`` makes of a file that was read."""
     from hrbridge.sensors.replay import Replay, sustained_maximum_bpm
 
     header = recording.header
@@ -390,6 +377,12 @@ def _record(
     return journal, cut_off
 
 
+def journal_path_of(settings: Config | None) -> Path:
+    """Where this configuration keeps its runs."""
+    named = settings.journal.path if settings is not None else ""
+    return Path(named) if named else default_path()
+
+
 def _interruption() -> asyncio.Task[None]:
     """Done when somebody wants us to stop: Ctrl-C, SIGTERM, or a terminal that has gone."""
     wanted = asyncio.Event()
@@ -498,156 +491,6 @@ async def survey(limit_s: float | None, *, in_place: bool, asks: bool = False, a
         return Sighting(survey.found(), survey.radio_works, interrupted.done(), choice)
 
 
-# -- past runs --
-
-
-@dataclass(frozen=True)
-class Past:
-    """An open journal and whose runs are looked at; ``config`` is None where none was named."""
-
-    journal: Journal
-    runner_id: str
-    config: Config | None
-
-
-@contextlib.contextmanager
-def past(
-    journal_path: Path | None, config_path: Path | None = None, runner_id: str | None = None, *, create: bool = False
-) -> Iterator[Past]:
-    """The journal of ``--journal``, else of the configuration, else the usual one.
-
-    Whose runs: ``--runner``, else the runner of the configuration, else the only
-    one in the journal; raises UsageError where there are several.
-    """
-    settings = config.load(config_path) if config_path is not None else None
-    with Journal(journal_path or journal_path_of(settings), create=create) as journal:
-        whose = runner_id or (settings.runner.id if settings is not None else None)
-        if whose is None:
-            known = journal.runner_ids()
-            if len(known) > 1:
-                raise UsageError(f"{journal.path}: runs of {', '.join(known)}: say whose with --runner ID")
-            whose = known[0] if known else config.Runner(age_years=config.ASSUMED_AGE_YEARS).id
-        yield Past(journal, whose, settings)
-
-
-def journal_path_of(settings: Config | None) -> Path:
-    """Where this configuration keeps its runs."""
-    named = settings.journal.path if settings is not None else ""
-    return Path(named) if named else default_path()
-
-
-def refuse_while_it_goes_on(chosen: Past, session: journals.Session) -> None:
-    """Raises UsageError when an hrbridge is writing this run."""
-    from hrbridge.sinks.journal import recording_alone
-
-    with recording_alone(chosen.journal.path, session.runner_id) as alone:
-        if session.ended is None and not alone:
-            raise UsageError(f"{chosen.journal.path}: run {session.id} goes on: stop it first")
-
-
-def import_run(
-    chosen: Past, file: Path, path: Path | None, overrides: Sequence[str], *, lenient: bool = False
-) -> tuple[int, bool]:
-    """Put a past recording into the journal; returns the number of its run, and whether that is new.
-
-    Stepped as ``replay_session`` steps it; a trace keeps its plan and its steps
-    as they are, for they are what happened. Raises InputFileError, UsageError
-    where this one cannot be read, JournalError where none can be written.
-    """
-    from hrbridge.history.figures import VERSION, figures
-    from hrbridge.sensors import activity_files
-    from hrbridge.sinks.journal import PACK_STEPS
-
-    try:
-        with file.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise InputFileError(f"{file}: cannot be read: {error.strerror}") from None
-    known = chosen.journal.imported(sha256)
-    if known is not None:
-        return known, False
-    recording, runner_id = activity_files.read(file, lenient=lenient), _override("runner.id", chosen.runner_id)
-    for note in recording.notes if lenient else ():
-        log.warning("%s: %s", file, note)
-    if recording.header is not None:
-        was = recording.header
-        header = replace(was, runner=config.override(Config(runner=was.runner), [runner_id]).runner)
-        run: Iterable[Step] = recording.steps
-    else:
-        # Without a plan of the user's only what was really run counts: nobody followed that of the configuration.
-        replayed = _replayed(recording, path, [*(overrides or ['plan={use="free"}']), runner_id])
-        header, run = replayed.header, steps(replayed)
-    packing = _Packing(PACK_STEPS)
-    worked_out = figures(header, map(packing.take, run))
-    began_at_s = packing.began_at_s
-    if began_at_s is None:
-        raise InputFileError(f"{file}: the run in it was never started")
-    opened_at = header.started_at
-    journal = chosen.journal
-    with journal.transaction():
-        number = journal.begin(
-            header,
-            Kind.IMPORTED,
-            file.name,
-            began_at_s=began_at_s,
-            started_at=None if opened_at is None else iso(from_iso(opened_at) + began_at_s),
-            now=timeline.moment(),
-            source_sha256=sha256,
-        )
-        for first, lines in packing.packed():
-            journal.append_packed(number, first, lines)
-        journal.end(number, End.FINISHED)
-        journal.put_figures(number, VERSION, msgspec.json.encode(worked_out))
-    return number, True
-
-
-class _Packing:
-    """Packs the steps that pass through it, so that a day of them fits into little memory."""
-
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._packed: list[bytes] = []
-        self._tail: list[bytes] = []
-        self.began_at_s: float | None = None
-
-    def take(self, step: Step) -> Step:
-        if self.began_at_s is None and step.phase is not Phase.WAITING:
-            self.began_at_s = step.at_s
-        self._tail.append(trace.encode(step))
-        if len(self._tail) == self._at_once:
-            self._packed.append(pack(self._tail))
-            self._tail.clear()
-        return step
-
-    def packed(self) -> Iterator[tuple[int, bytes]]:
-        """Number of the first step, and the lines from there on."""
-        tail = [pack(self._tail)] if self._tail else []
-        return ((number * self._at_once, lines) for number, lines in enumerate([*self._packed, *tail]))
-
-
-def export_run(chosen: Past, wanted: str, form: str, out: Path) -> str:
-    """Write a run for other programs, as ``fit``, ``tcx``, ``csv`` or ``trace``; returns what is in the file.
-
-    Raises JournalError, OutputError, and UsageError where this run cannot be
-    written so.
-    """
-    from hrbridge.history.export import activity, fit, table, tcx, whole_file
-
-    journal = chosen.journal
-    session = journal.session(wanted, chosen.runner_id)
-    header = journal.header(session)
-    if form == "trace":
-        first = msgspec.json.encode(header) + b"\n"
-        return f"{whole_file.write(out, chain([first], journal.lines(session.id))) - 1} steps"
-    run = activity.activity(session, header, journal.steps(session.id), journal.notes().get(session.id))
-    {"fit": fit.write, "tcx": tcx.write, "csv": table.write}[form](out, run)
-    if not run.dated and form != "csv":
-        log.warning("run %d has no date: %s dates it 2000-01-01", session.id, out)
-    elif session.date_estimated:
-        log.warning("the date of run %d is an estimate: this machine did not know the time", session.id)
-    return f"{len(run.laps)} laps, {len(run.records)} records"
-
-
 # -- small commands --
 
 
@@ -693,7 +536,7 @@ def client_settings(path: Path | None, url: str | None, runner: str | None) -> C
     """The configuration of whoever only listens or asks; raises ConfigError."""
     overrides = overrides_for((), url=url)
     if runner is not None:
-        overrides.append(_override("runner.id", runner))
+        overrides.append(setting("runner.id", runner))
     if path is None:
         overrides += [
             "runner.age_years=40",
@@ -773,5 +616,6 @@ async def _show_in_browsers(settings: Config, everybody: bool, clock: Clock) -> 
     await web_server.reach(settings.mqtt, clock)
     whom = EVERYBODY if everybody else settings.runner.id
     async with web_server.WebDisplay(settings.display, settings.mqtt, whom, clock) as page:
-        log.info("%s", page.url)
+        sys.stdout.write(f"{page.url}\n")
+        sys.stdout.flush()
         await asyncio.Event().wait()

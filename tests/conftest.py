@@ -1,14 +1,20 @@
-"""What every test may ask for: the folder of recordings, and tools that must be there in CI."""
+"""What every test may ask for: the console script, the folder of recordings, and tools that must be there in CI."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from hrbridge.cli import main
 
 # The same examples every time: a suite that passes must pass again.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
@@ -19,6 +25,39 @@ IN_CI = os.environ.get("CI") == "true"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bless", action="store_true", help="simulate the golden runs anew (see tests/test_golden.py)")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, object]:
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+
+Hrbridge = Callable[..., Ended]
+
+
+@pytest.fixture
+def hrbridge(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Hrbridge]:
+    """The console script with these words; in this process, for a new one takes half a second."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+
+    def run(*words: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["hrbridge", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), said.out, said.err)
+
+    yield run
+    logging.root.handlers[:], logging.root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,9 +18,9 @@ import msgspec
 import pytest
 
 from hrbridge import __version__, trace
-from hrbridge.cli import main
 from hrbridge.control import plan as plans
 from hrbridge.decisions import CueKind, Phase, Reason
+from tests.conftest import Ended, Hrbridge
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "configs" / "demo.toml"
@@ -44,39 +42,6 @@ segments = [{ kind = "run", for_s = 60 }, { kind = "walk", for_s = 45 }]
 NO_CEILING = ("--set", "control.heart_rate_ceiling_hrr=0.95")
 # The whole first walk, at its longest.
 NO_RECOVERY = ("--fault", "no_recovery@118+95")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, object]:
-        (line,) = self.out.splitlines()
-        return json.loads(line)
-
-
-Hrbridge = Callable[..., Ended]
-
-
-@pytest.fixture
-def hrbridge(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Hrbridge]:
-    """The console script with these words; in this process, for a new one takes half a second."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-
-    def run(*words: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["hrbridge", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
-
-    yield run
-    logging.root.handlers[:], logging.root.level = handlers, level
 
 
 @pytest.fixture
@@ -122,10 +87,16 @@ COMMANDS = [
     ("rpe",),
     ("control",),
     ("config", "check"),
+    ("history", "delete"),
+    ("export",),
+    ("report",),
+    ("log",),
+    ("next",),
+    ("import",),
 ]
 
 
-@pytest.mark.parametrize("command", [(), ("plan",), ("config",), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("command", [(), ("plan",), ("config",), ("history",), *COMMANDS], ids=" ".join)
 def test_every_command_explains_itself(hrbridge: Hrbridge, command: tuple[str, ...]) -> None:
     ended = hrbridge(*command, "--help")
     assert (ended.code, ended.err) == (0, "")
@@ -149,7 +120,7 @@ IN_THE_OPEN = "is another machine, and heart rate would travel in the open"
 WRONG = [
     (("nonsense",), "No such command 'nonsense'"),
     (("simulate", "--sede", "3"), "No such option: --sede"),
-    (("replay",), "Missing argument 'FILE'"),
+    (("replay",), "Missing argument 'FILE|ID'"),
     (("simulate", "--seed", "many"), "'--seed': 'many' is not a valid int"),
     (("simulate", "--seed", "-1"), "'--seed': -1 is not in the range"),
     (("simulate", "--plan", "easy"), 'plan "easy": no such plan; allowed: beginner-1-2, demo, '),

@@ -120,11 +120,18 @@ def test_everybody_has_a_last_run_of_their_own(journal: Journal):
     assert journal.runner_ids() == ["alex", "kim"]
 
 
-@pytest.mark.parametrize("wanted", ["7", "first", "-1", ""])
+@pytest.mark.parametrize("wanted", ["7", "first", "-1", "", "9" * 30, "9" * 5000])
 def test_a_run_that_is_not_there_is_answered_with_those_that_are(journal: Journal, wanted: str):
     add(journal)
     with pytest.raises(JournalError, match=rf"no run {wanted}; the newest are 1$"):
         journal.session(wanted)
+
+
+def test_a_number_belongs_to_one_runner_alone(journal: Journal):
+    number = str(add(journal, runner="kim"))
+    assert journal.session(number).runner_id == journal.session(number, "kim").runner_id == "kim"
+    with pytest.raises(JournalError, match=r"no run 1 of alex; there are runs of kim$"):
+        journal.session(number, "alex")
 
 
 def test_an_empty_journal_says_so(journal: Journal):
@@ -276,6 +283,44 @@ def test_a_migration_that_breaks_off_has_never_been(tmp_path: Path, monkeypatch:
     monkeypatch.undo()
     with Journal(tmp_path / "journal.sqlite3") as same:
         assert len(same.sessions()) == 1
+
+
+def rewrite(journal: Journal, statement: str, *values: object) -> None:
+    """What a failing card does to a row."""
+    with sqlite3.connect(journal.path) as other:
+        other.execute(statement, values)
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("header", b'{"format":"hrbr'), ("kind", "dreamt"), ("ended", "somehow"), ("started_at", "soon")],
+)
+def test_a_run_that_cannot_be_read_is_told_and_leaves_the_others(
+    journal: Journal, caplog: pytest.LogCaptureFixture, column: str, value: object
+):
+    whole, damaged = add(journal), add(journal)
+    rewrite(journal, f"UPDATE session SET {column} = ? WHERE id = ?", value, damaged)
+    assert [session.id for session in journal.sessions()] == [whole]
+    assert [session.id for session in journal.unfinished("alex")] == [whole]
+    assert journal.session("last").id == whole
+    assert f"run {damaged} cannot be read" in caplog.text
+    with pytest.raises(DamagedJournal, match=rf"run {damaged} cannot be read"):
+        journal.session(str(damaged))
+
+
+def test_what_was_said_and_cannot_be_read_leaves_the_rest(journal: Journal, caplog: pytest.LogCaptureFixture):
+    first, second = add(journal), add(journal)
+    with journal.transaction():
+        for number in (first, second):
+            journal.put_note(number, Note(rpe=5))
+            journal.put_day("alex", f"2026-11-{number:02}", Day(steps=8000))
+    rewrite(journal, "UPDATE note SET json = ? WHERE session_id = ?", b'{"rpe":', first)
+    rewrite(journal, "UPDATE day SET json = ? WHERE date = '2026-11-01'", b'{"steps":"many"}')
+    assert journal.notes() == {second: Note(rpe=5)}
+    assert journal.days("alex") == {"2026-11-02": Day(steps=8000)}
+    assert "what was said of run 1 cannot be read" in caplog.text
+    assert "what was said of 2026-11-01 cannot be read" in caplog.text
 
 
 def test_a_damaged_page_is_told_when_it_is_read(tmp_path: Path):

@@ -77,6 +77,18 @@ def test_in_the_same_life_of_the_machine_power_was_not_lost(file: Path):
     assert find(file, now=Moment(SOON.unix_s, right=True, boot_id="before", boot_s=1300.0)).why == "Interrupted."
 
 
+def test_one_that_is_damaged_is_told_and_closed_and_the_one_before_it_offered(
+    file: Path, caplog: pytest.LogCaptureFixture
+):
+    record(file)
+    record(file)
+    with Journal(file) as journal, journal.transaction():
+        journal.append(2, HALF, [b'{"at_s":\n'])
+    assert find(file).session.id == 1
+    assert "run 2: a step cannot be read" in caplog.text
+    assert ends(file) == [None, End.INTERRUPTED]
+
+
 def test_a_run_that_has_ended_is_not_offered(file: Path):
     record(file, end=End.STOPPED)
     assert find(file) is None

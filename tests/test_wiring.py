@@ -14,7 +14,7 @@ import pytest
 from hrbridge import config, wiring
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.decisions import Phase, Step
-from hrbridge.errors import ConfigError, UsageError
+from hrbridge.errors import ConfigError
 from hrbridge.events import Action, Rpe, Sample
 from hrbridge.journal import End, Journal, Kind
 from hrbridge.ports import Sink
@@ -182,16 +182,6 @@ def test_another_hrbridge_that_records_the_same_runner_is_told_and_not_recorded(
         coach(tmp_path / "journal.sqlite3")
     assert "another hrbridge records the runs of demo there; this one is not recorded" in caplog.text
     assert not (tmp_path / "journal.sqlite3").exists()
-
-
-def test_whose_runs_is_asked_where_there_are_several(tmp_path: Path):
-    file = tmp_path / "journal.sqlite3"
-    for runner in ("alex", "kim"):
-        coach(file, f"runner.id={runner}")
-    with pytest.raises(UsageError, match=r"runs of alex, kim: say whose with --runner ID$"), wiring.past(file):
-        pass
-    with wiring.past(file, runner_id="kim") as past:
-        assert [session.runner_id for session in past.journal.sessions(past.runner_id)] == ["kim"]
 
 
 def test_the_journal_of_a_configuration_lies_beside_it(tmp_path: Path):

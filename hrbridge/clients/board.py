@@ -46,8 +46,8 @@ class Need(IntEnum):
     GONE = 11
 
 
-# What a coach would go and see about.
-LOOKED_AT = frozenset(need for need in Need if need < Need.NONE)
+# What a coach would go and see about; small matters stand just below.
+LOOKED_AT = frozenset(need for need in Need if need < Need.SMALL)
 
 
 class Attention(Struct, frozen=True):
@@ -123,6 +123,11 @@ def _in_short(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def _by_number(name: str) -> str:
+    """So that r2 stands before r10."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(32), name)
+
+
 class Board:
     """Takes the happenings of all runners, in order; ``rows`` at any time."""
 
@@ -157,7 +162,7 @@ class Board:
         for runner_id, scene in self._scenes.items():
             view = scene.view(now_s)
             row = Row(view, attention(view))
-            ranked.append((self._rank(row, now_s), runner_id, row))
+            ranked.append((self._rank(row, now_s), _by_number(runner_id), row))
         ranked.sort(key=lambda each: each[:2])
         return [row for *_, row in ranked]
 

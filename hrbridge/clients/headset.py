@@ -62,10 +62,11 @@ MOVING = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
 class Rank(IntEnum):
     TIP = 0
     ADVICE = 1
-    # and what the headset says of itself: a change that comes meanwhile says more
-    COUNTDOWN = 2
-    CHANGE = 3
-    SAFETY = 4
+    # What the headset says of itself: a countdown or a change that comes meanwhile says more.
+    PRESENT = 2
+    COUNTDOWN = 3
+    CHANGE = 4
+    SAFETY = 5
 
 
 RANKS: dict[CueKind, Rank] = {
@@ -133,7 +134,8 @@ class Headset:
         self._dropped: list[Drop] = []
         self._sounding: Utterance | None = None
         self._until_s = -INF
-        self._changed_s = -INF
+        # the last change that was heard, and the last that the bridge told
+        self._changed_s = self._cued_change_s = -INF
         # the link
         self._state: State | None = None
         self._greeted = False
@@ -185,14 +187,14 @@ class Headset:
     def _say_present(self, state: State, now_s: float) -> None:
         """Where the run stands, to whoever is new or was cut off; after a change the cue has just said it."""
         again, self._greeted = self._greeted, True
-        if now_s - self._changed_s < QUIET_AFTER_CHANGE_S:
+        if now_s - self._cued_change_s < QUIET_AFTER_CHANGE_S:
             return
         phrases = self.phrases
         words = [phrases.link_back] if again else []
         words.append(phrases.doing[state.phase])
         if self._ends_s < INF:
             words.append(phrases.left(self._ends_s - now_s))
-        self._offer(Utterance(Rank.COUNTDOWN, Tone.READY, " ".join(words), now_s + OWN_TTL_S))
+        self._offer(Utterance(Rank.PRESENT, Tone.READY, " ".join(words), now_s + OWN_TTL_S))
 
     def _hear_cue(self, cued: Cued, now_s: float) -> None:
         cue, verdict = cued.cue, cued.verdict
@@ -219,7 +221,7 @@ class Headset:
 
     def _offer(self, utterance: Utterance) -> None:
         if utterance.rank is Rank.CHANGE:
-            self._forget([u for u in self._waiting if u.rank in (Rank.CHANGE, Rank.COUNTDOWN)], "overtaken")
+            self._forget([u for u in self._waiting if Rank.PRESENT <= u.rank <= Rank.CHANGE], "overtaken")
         self._waiting.append(utterance)
         if len(self._waiting) > MAX_WAITING:
             self._forget([min(self._waiting, key=lambda u: u.rank)], "too many")
@@ -249,6 +251,7 @@ class Headset:
             self._sounding = chosen
             if chosen.rank is Rank.CHANGE:
                 self._changed_s = now_s
+                self._cued_change_s = now_s if chosen.cued is not None else self._cued_change_s
             yield Start(chosen)
         elif any(low_s < self._ends_s - now_s <= high_s for low_s, high_s in self._wakes_s):
             yield Wake()
@@ -293,9 +296,9 @@ class Headset:
             return
         self._say_lost_s = INF
         if self._state is None:
-            self._offer(Utterance(Rank.COUNTDOWN, Tone.LINK_LOST, self.phrases.no_bridge, now_s + OWN_TTL_S))
+            self._offer(Utterance(Rank.PRESENT, Tone.LINK_LOST, self.phrases.no_bridge, now_s + OWN_TTL_S))
         elif self._state.phase not in (Phase.WAITING, Phase.FINISHED):
-            self._offer(Utterance(Rank.COUNTDOWN, Tone.LINK_LOST, self.phrases.link_lost, now_s + OWN_TTL_S))
+            self._offer(Utterance(Rank.PRESENT, Tone.LINK_LOST, self.phrases.link_lost, now_s + OWN_TTL_S))
             self._say_lost_s = now_s + self._say_lost_again_s
             self._say_lost_again_s *= 2
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hrbridge.clients import glyphs, labels
 from hrbridge.clients.board import LOOKED_AT, Need, Row
-from hrbridge.clients.scene import View
+from hrbridge.clients.scene import Link, View
 from hrbridge.decisions import Phase, Trust
 
 # Dark letters on light bands and light letters on a dark ground: 4.5 to 1 or more, as WCAG wants of small text.
@@ -30,8 +30,10 @@ BAND = {
     Phase.FINISHED: "#ffffff",
 }
 
-# Below that there is room for one line of words, and no more.
-LEAST_COLUMNS, LEAST_ROWS = 40, 12
+NOBODY = {True: "OFFLINE", False: "WAITING"}
+
+# Below that there is no room for large letters, and words have to do: "COOL-DOWN", and at scale 1 a line of keys.
+LEAST_COLUMNS, LEAST_ROWS = 55, 16
 LARGEST_SCALE = 12
 MARGIN = 2
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -49,12 +51,12 @@ def runner(
     """A screenful: ``height`` lines, each ``width`` columns."""
     if width < LEAST_COLUMNS or height < LEAST_ROWS:
         return _tiny(view, width, height, note or why)
-    word = labels.PHASE[view.phase] if view.phase is not None else "WAITING"
+    word = labels.PHASE[view.phase] if view.phase is not None else NOBODY[view.link is Link.OFFLINE]
     bpm = "--" if view.heart_rate_bpm is None else f"{view.heart_rate_bpm:.0f}"
     time, time_label = _time(view)
     ratio = labels.ratio(view.ratio).rpartition(" ")[2]
     next_word = labels.PHASE[view.next_phase] if view.next_phase is not None else ""
-    below = [_line(note, width, f"bold {LOUD}"), *_keys(keys, width)]
+    below = [_line(note, width, f"bold {LOUD}"), *_keys(keys, width)[: height - LEAST_ROWS + 1]]
     rows = height - ROWS_OF_TEXT + 1 - len(below)
     scale, value_scale, next_scale = _scales(width, rows, word, [time, bpm], [next_word, ratio])
 
@@ -175,7 +177,9 @@ def _strap(view: View) -> str:
 
 def _said(view: View) -> str:
     if view.phase is Phase.FINISHED and view.summary is not None and view.summary.walks:
-        return f"{view.summary.walks_recovered} of {view.summary.walks} walks brought the heart rate down."
+        walks, down = view.summary.walks, view.summary.walks_recovered
+        came_down = f"; your heart rate came down in {down}" if down else ""
+        return f"{walks} walk break{'s' if walks != 1 else ''}{came_down}."
     return labels.said_because(view.said) if view.said is not None else ""
 
 

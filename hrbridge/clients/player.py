@@ -75,12 +75,14 @@ class Track:
             if len(rest):
                 self._pieces.append((rest * np.linspace(1.0, 0.0, len(rest))).astype(np.int16))
 
-    def clear(self) -> bool:
-        """Forget all; True when there was anything."""
+    def clear(self) -> None:
         with self._lock:
-            left = bool(self._pieces)
             self._pieces.clear()
-            return left
+
+    @property
+    def is_empty(self) -> bool:
+        with self._lock:
+            return not self._pieces
 
     def read(self, frames: int) -> Samples:
         with self._lock:
@@ -112,7 +114,7 @@ class Player:
         self._track = track
         self._volume = volume_percent / 100
         self._primer = _noise(primer_s)
-        self._until_s = float("-inf")
+        self._until_s = self._woken_s = float("-inf")
         self._rests = True
         self._on_air: deque[OnAir] = deque()
 
@@ -122,8 +124,9 @@ class Player:
         return self._append((samples * self._volume).astype(np.int16), what, now_s)
 
     def wake(self, now_s: float) -> None:
-        """Begin to wake a headset that sleeps: something is to come."""
+        """Something is to come: begin to wake a headset that sleeps, keep one awake that does not."""
         self.tend(now_s)
+        self._woken_s = now_s
         if self._rests:
             self._append(self._primer, "primer", now_s)
 
@@ -151,7 +154,7 @@ class Player:
     @property
     def rests_at_s(self) -> float:
         """When ``tend`` is next of use; infinity while the card rests."""
-        return float("inf") if self._rests else self._until_s + AWAKE_S
+        return float("inf") if self._rests else max(self._until_s, self._woken_s) + AWAKE_S
 
     def close(self, now_s: float) -> None:
         self.cut(now_s)
@@ -260,7 +263,9 @@ class Card:
         self._thread.submit(self._start)
 
     def rest(self) -> None:
-        self._thread.submit(self._stop, self._track.clear())
+        left_over = not self._track.is_empty
+        self._track.clear()
+        self._thread.submit(self._stop, left_over)
 
     def close(self) -> None:
         self._thread.submit(self._close)

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 MAX_KEPT_BYTES = 16 * 2**20
 # espeak-ng takes 15 ms on a PC and a neural voice some seconds on a Pi; one that takes longer has got stuck.
 RENDER_TIMEOUT_S = 10.0
+# Whoever presses Ctrl-C does not wait for the words.
+LEAVE_WITHIN_S = 1.0
 # A cue has a few words; what is longer would be in the way of the next.
 MAX_CHARACTERS = 300
 MAX_WORDS_S = 15.0
@@ -81,7 +83,7 @@ class Voice:
 
     def __exit__(self, *exc: object) -> None:
         self._queue.put((_END, 0, ""))
-        self._thread.join()
+        self._thread.join(LEAVE_WITHIN_S)
         self._folder.cleanup()
 
     def words(self, text: str) -> Samples | None:
@@ -95,20 +97,21 @@ class Voice:
             if text in self._failed:
                 self._failed.remove(text)
                 return NOTHING
-        self._ask(text, _NEEDED_NOW)
-        return None
+            self._ask(text, _NEEDED_NOW)
+            return None
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Render these when there is time."""
-        for text in texts:
-            if not self._mute and text not in self._kept and len(self._asked) < MAX_AHEAD:
-                self._ask(text, _AHEAD)
+        with self._lock:
+            for text in texts:
+                wanted = text not in self._kept and text not in self._failed
+                if wanted and not self._mute and len(self._asked) < MAX_AHEAD:
+                    self._ask(text, _AHEAD)
 
     def _ask(self, text: str, urgency: int) -> None:
-        with self._lock:
-            if self._asked.get(text, _NEVER) > urgency:
-                self._asked[text] = urgency
-                self._queue.put((urgency, next(self._order), text))
+        if self._asked.get(text, _NEVER) > urgency:
+            self._asked[text] = urgency
+            self._queue.put((urgency, next(self._order), text))
 
     def _work(self) -> None:
         while True:
@@ -150,8 +153,10 @@ class Voice:
                 command, input=spoken.encode(), capture_output=True, timeout=RENDER_TIMEOUT_S, check=False
             )
             sound = wav.read_bytes() if any("{wav}" in part for part in self._command) else done.stdout
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _CannotSpeak(f"{command[0]}: {error}") from error
+        except OSError as error:
+            raise _CannotSpeak(f"{command[0]}: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:  # its own text has the words in it, and they may be a heart rate
+            raise _CannotSpeak(f"{command[0]} takes longer than {RENDER_TIMEOUT_S:g} s") from error
         finally:
             wav.unlink(missing_ok=True)
         if done.returncode != 0:

@@ -73,7 +73,7 @@ TOKEN_BYTES = 16
 MIN_TOKEN = 16  # characters; a shorter one in a file is a word that somebody knows
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 NO_CONNECTION = "no connection to the broker"
-NO_TOKEN = "this page may only look: open it with the whole address that hrbridge display printed"
+ONLY_LOOKS = "this page may only look: open it with the whole address that hrbridge display printed"
 
 
 # -- what a page says --
@@ -166,7 +166,11 @@ class WebDisplay:
         self._local = _is_loopback(settings.host)
         self._tls = _tls(settings)
         self._token = None if self._local else _token(settings)
-        self._names = LOCAL_NAMES | {each.lower() for each in (settings.host, *settings.names)} | (set() if self._local else _own_names())
+        self._names = (
+            LOCAL_NAMES
+            | {each.lower() for each in (settings.host, *settings.names)}
+            | (set() if self._local else _own_names())
+        )
         self._pages: set[web.WebSocketResponse] = set()
         index = "board.html" if runner_id == EVERYBODY else "display.html"
         self._files = {f"/{file.name}": (KINDS[file.suffix], file.read_bytes()) for file in FILES.iterdir()}
@@ -269,7 +273,7 @@ class WebDisplay:
                 case Acknowledge():
                     await _acknowledge(follower, wish)
                 case _ if not commands:
-                    await _tell(page, Refused(wish.id, NO_TOKEN))
+                    await _tell(page, Refused(wish.id, ONLY_LOOKS))
                 case Ask(action=action) if not await follower.ask(action, message_id=wish.id):
                     await _tell(page, Refused(wish.id, NO_CONNECTION))
                 case Report(rpe=rpe) if not await follower.report(rpe, message_id=wish.id):

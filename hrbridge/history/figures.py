@@ -235,7 +235,7 @@ class _Sum:
             self._structure.follow(self._before, None)
         ended_s = self._ended_s
         if ended_s is None:  # cut off: it goes on, or power went
-            ended_s = self._last.at_s if self._last is not None else 0.0
+            ended_s = self._last.at_s if self._last is not None and self._before is not None else 0.0
         seconds, metres = self._seconds, self._metres
         run_s = sum(seconds[phase] for phase in RUNNING)
         main_s = run_s + seconds[Phase.WALK]

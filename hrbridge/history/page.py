@@ -9,8 +9,7 @@ from html import escape
 from msgspec import Struct
 
 from hrbridge import __version__
-
-METRES_PER_MILE = 1609.344
+from hrbridge.control.plan import METRES_PER_MILE
 
 # On light and on dark paper. Orange and blue stay apart in every kind of colour vision; text has 4.5:1 or more on both.
 COLOURS = {

@@ -85,16 +85,16 @@ MARKS: tuple[tuple[str, str, str, frozenset[CueKind]], ...] = (
 AS_EXPECTED = (R.PLANNED, R.COMMAND, R.NO_SIGNAL)
 
 
-def write(journal: Journal, runner_id: str, wanted: str, out: Path) -> str:
-    """One run of a journal, by its number or ``last``, to a file; returns its first line.
+def write(journal: Journal, session: Session, out: Path) -> str:
+    """One run of a journal to a file; returns its first line.
 
     Raises JournalError, OutputError, and UsageError without matplotlib.
     """
     plot.require()
-    session = journal.session(wanted, runner_id)
-    steps = list(journal.steps(session.id))
-    run = Run(session, figures_of(session.header, steps), journal.notes().get(session.id, Note()))
-    way = course(session.header.plan, steps, session.began_at_s)
+    # Read twice: all steps of a day and a night at once are more than a Pi has room for.
+    figures = figures_of(session.header, journal.steps(session.id))
+    way = course(session.header.plan, journal.steps(session.id), session.began_at_s)
+    run = Run(session, figures, journal.notes().get(session.id, Note()))
     whole_file.write(out, [report(run, way).encode()])
     return first_line(run, way)
 

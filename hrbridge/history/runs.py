@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import msgspec
 
 from hrbridge.dates import from_iso
-from hrbridge.errors import JournalError
+from hrbridge.errors import DamagedJournal, JournalError
 from hrbridge.history.figures import VERSION, Figures, figures
 from hrbridge.journal import End, Journal, Note, Session
+
+log = logging.getLogger(__name__)
 
 # A run that was broken off before this tells nothing about the plan or the runner.
 COUNTS_FROM_S = 300.0
@@ -68,8 +71,8 @@ class Run:
 def runs(journal: Journal, runner_id: str) -> list[Run]:
     """Newest first. What has not been worked out yet is, and kept where the journal may be written.
 
-    A session without an end may still go on: it is worked out each time. Raises
-    JournalError, DamagedJournal.
+    A session without an end may still go on: it is worked out each time. One
+    that is damaged is told and left out. Raises JournalError.
     """
     kept, notes = journal.figures(VERSION), journal.notes()
     found: list[Run] = []
@@ -77,7 +80,11 @@ def runs(journal: Journal, runner_id: str) -> list[Run]:
     for session in journal.sessions(runner_id):
         known = _known(kept.get(session.id))
         if known is None:
-            known = figures(journal.header(session), journal.steps(session.id))
+            try:
+                known = figures(journal.header(session), journal.steps(session.id))
+            except DamagedJournal as error:
+                log.warning("%s; it is left out", error)
+                continue
             if session.ended is not None:
                 new[session.id] = msgspec.json.encode(known)
         found.append(Run(session, known, notes.get(session.id, Note())))

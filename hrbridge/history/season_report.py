@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from hrbridge.config import Units
 from hrbridge.control import words
-from hrbridge.control.plan import LADDER
+from hrbridge.control.plan import LADDER, METRES_PER_MILE
 from hrbridge.errors import JournalError
 from hrbridge.history import page, plot, progress
 from hrbridge.history.export import whole_file
-from hrbridge.history.page import METRES_PER_MILE, MONTHS, WEEKDAYS, Column, Section, Tile, clock
+from hrbridge.history.page import MONTHS, WEEKDAYS, Column, Section, Tile, clock
 from hrbridge.history.plot import EASY, GRID, MUTED, PAPER, RUN, WALK, Key, Sheet
 from hrbridge.history.progress import Best, Week
 from hrbridge.history.recovery import in_words, recovery, trend

@@ -21,7 +21,7 @@ from hrbridge.dates import Moment, from_iso
 from hrbridge.history import overview, season
 from hrbridge.history.runs import runs
 from hrbridge.journal import Journal, Note
-from tests.history.conftest import Hrbridge
+from tests.conftest import Hrbridge
 
 SUNDAY = from_iso("2026-11-22T18:00:00Z")
 NOW = Moment(SUNDAY, right=True, boot_id="", boot_s=0.0)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from exported_runs import STARTED_AT, fit_messages, keep, stepped
-from history.conftest import Hrbridge
+from msgspec.structs import replace
 from simulated_runs import simulated_run
 
 from hrbridge import trace
+from hrbridge.decisions import Phase
 from hrbridge.events import Sample, Speed
 from hrbridge.journal import End, Journal, Kind, Note, Session
+from tests.conftest import Hrbridge
 
 
 @pytest.fixture
@@ -49,6 +51,13 @@ def lines(journal: Path, number: int) -> list[bytes]:
         return list(opened.lines(number))
 
 
+def dated(path: Path, started_at: str) -> Path:
+    """A trace of this date."""
+    header, steps = simulated_run('plan.use="demo"', 'sensor.runner="typical"')
+    trace.write(path, replace(header, started_at=started_at), steps)
+    return path
+
+
 # -- import --
 
 
@@ -69,6 +78,15 @@ def test_it_is_stepped_as_replay_does(hrbridge: Hrbridge, journal: Path, recordi
 def test_without_a_plan_the_phases_are_the_runners_own(hrbridge: Hrbridge, journal: Path, recording: Path) -> None:
     hrbridge("import", recording, "--journal", journal)
     assert sessions(journal)[0].header.plan.name == "free"
+
+
+def test_however_long_it_was_all_of_it_is_kept(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ultra.csv"
+    rows = (f"{s},{130 + s % 3},{2.6 if s % 600 < 500 else 1.4}" for s in range(0, 7 * 3600 + 1, 10))
+    path.write_text("at_s,heart_rate_bpm,speed_m_s\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    hrbridge("import", path, "--journal", journal)
+    assert trace.decode(lines(journal, 1)[-1]).phase is not Phase.FINISHED
+    assert trace.decode(lines(journal, 1)[-1]).at_s == 7 * 3600
 
 
 def test_the_same_file_is_imported_once(hrbridge: Hrbridge, journal: Path, recording: Path, tmp_path: Path) -> None:
@@ -130,6 +148,30 @@ def test_a_damaged_one_is_read_as_far_as_it_goes_when_asked(hrbridge: Hrbridge, 
     ended = hrbridge("import", recording, "--journal", journal, "--lenient")
     assert (ended.code, ended.out) == (0, f"{recording}: run 1\n")
     assert "damaged at" in ended.err
+
+
+@pytest.mark.parametrize("started_at", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:12Z", "2200-01-01T00:00:00Z"])
+def test_a_date_that_cannot_be_is_told_and_left_out(
+    hrbridge: Hrbridge, journal: Path, tmp_path: Path, started_at: str
+) -> None:
+    ended = hrbridge("import", dated(tmp_path / "stopped.jsonl", started_at), "--journal", journal)
+    assert (ended.code, sessions(journal)[0].started_at) == (0, None)
+    assert f"begins at {started_at}, which cannot be: it comes without a date" in ended.err
+
+
+def test_a_date_that_is_none_is_one_line(hrbridge: Hrbridge, journal: Path, own_trace: Path) -> None:
+    own_trace.write_text(own_trace.read_text().replace('"runner":', '"started_at":"soon","runner":', 1))
+    ended = hrbridge("import", own_trace, "--journal", journal)
+    assert ended.code == 2
+    assert ended.err == f"hrbridge: {own_trace}: line 1: Invalid isoformat string: 'soon'\n"
+
+
+def test_a_trace_whose_steps_are_of_another_plan_is_one_line(
+    hrbridge: Hrbridge, journal: Path, own_trace: Path
+) -> None:
+    own_trace.write_text(own_trace.read_text().replace('"block":1', '"block":9'))
+    ended = hrbridge("import", own_trace, "--journal", journal)
+    assert (ended.code, ended.err) == (2, f"hrbridge: {own_trace}: its steps are not those of its plan\n")
 
 
 def test_a_journal_that_is_none_is_one_line(hrbridge: Hrbridge, tmp_path: Path, recording: Path) -> None:

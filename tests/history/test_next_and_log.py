@@ -18,7 +18,7 @@ from hrbridge.errors import UsageError
 from hrbridge.history import said, season
 from hrbridge.history.runs import runs
 from hrbridge.journal import Day, Energy, Journal, Note, Soreness, Symptoms
-from tests.history.conftest import Hrbridge
+from tests.conftest import Hrbridge
 
 SIX_MINUTES = twelve_weeks.plan(season.dose("1:1", 6))
 DAY_S = 86_400
@@ -184,6 +184,7 @@ def test_without_a_terminal_and_without_a_word_it_tells_what_is_known(hrbridge: 
     [
         (["--rpe", "11"], "rpe 11: rpe is a number from 0 to 10 in halves"),
         (["--rpe", "hard"], "rpe hard: rpe is a number from 0 to 10 in halves"),
+        (["--walk-m", "nan"], "--walk-m nan: expected metres"),
         (["--date", "2026-11-22"], "--date: goes with --steps or --walk-m; --started-at gives a run its date"),
         (["--started-at", "yesterday"], "--started-at yesterday: expected a time like 2026-11-22T07:30"),
         (["--started-at", "2999-01-01T07:30"], "--started-at 2999-01-01T07:30: is still to come"),
@@ -192,6 +193,14 @@ def test_without_a_terminal_and_without_a_word_it_tells_what_is_known(hrbridge: 
 def test_what_cannot_be_is_one_line(hrbridge: Hrbridge, journal: Path, words: list[str], complaint: str) -> None:
     ended = hrbridge("log", "--journal", journal, *words)
     assert (ended.code, ended.out, ended.err) == (2, "", f"hrbridge: {complaint}\n")
+
+
+def test_words_of_a_terminal_with_other_letters_are_kept_as_far_as_they_can_be_read(
+    hrbridge: Hrbridge, journal: Path
+) -> None:
+    ended = hrbridge("log", "--journal", journal, "--text", b"m\xfcde".decode("utf-8", "surrogateescape"))
+    assert ended.code == 0
+    assert notes(journal) == {2: Note(text="m?de")}
 
 
 def test_a_run_that_is_not_there_is_one_line(hrbridge: Hrbridge, journal: Path) -> None:

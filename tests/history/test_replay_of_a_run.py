@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from exported_runs import keep
-from history.conftest import Hrbridge
 from simulated_runs import simulated_run
 
 from hrbridge import trace
 from hrbridge.journal import Journal
+from tests.conftest import Hrbridge
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from hrbridge.history.figures import figures
 from hrbridge.history.page import clock
 from hrbridge.history.runs import Run
 from hrbridge.journal import End, Journal, Kind, Note, Session, pack
-from tests.history.conftest import Hrbridge
+from tests.conftest import Hrbridge
 
 BEGAN = "2026-11-22T07:00:00Z"
 

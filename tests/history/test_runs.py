@@ -96,6 +96,15 @@ def test_what_cannot_be_read_of_it_is_worked_out_anew(journal: Journal) -> None:
     assert only(journal).figures.elapsed_s == 510
 
 
+def test_a_damaged_run_is_told_and_hides_no_other(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    whole, damaged = keep(journal), keep(journal)
+    journal._db.execute("UPDATE steps SET lines = ? WHERE session_id = ?", (b"{", damaged))
+    assert [run.session.id for run in runs(journal, ONE.runner.id)] == [whole]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{journal.path}: run {damaged}: a step cannot be read: Input data was truncated; it is left out"
+    ]
+
+
 def test_a_session_without_an_end_is_listed_and_worked_out_each_time(journal: Journal) -> None:
     keep(journal, SHORT, ended=None)
     assert only(journal).figures.run_s == 60

@@ -14,7 +14,7 @@ from hrbridge.dates import from_iso, iso
 from hrbridge.history import progress, season_report
 from hrbridge.history.runs import Run, runs
 from hrbridge.journal import Journal, Note
-from tests.history.conftest import Hrbridge
+from tests.conftest import Hrbridge
 from tests.history.test_report import Written
 
 DAY_S = 86_400

@@ -83,6 +83,7 @@ SHELL = """\
 export PYTHONPATH=/mnt/checkout:/mnt/site
 mark() { read -r up_s _ </proc/uptime; echo "$1 $up_s" >>/out/marks; }
 coach() {
+  rm -f /root/.local/state/hrbridge/journal.sqlite3*  # each start a new run, not the one before taken up again
   python3 /out/program.py run /out/config.toml --once --trace "/out/$1.jsonl" >"/out/$1.out" 2>"/out/$1.log" & app=$!
 }
 heard() { grep -c /heart_rate /out/mqtt; }

@@ -18,12 +18,14 @@ let brokerWhy = "";
 
 const link = new Link(hear, (up) => {
   if (!up) join(false);
+  draw();
 });
 
 function hear(message, receivedAtS) {
   if (message.type === "broker") {
     brokerWhy = message.why;
     join(message.up);
+    draw();
   } else if (message.type === "message") {
     runner(message.runner).scene.take(message.topic, message.payload, message.retained, receivedAtS);
   }

@@ -173,7 +173,7 @@ function drawTrouble(view, over, at) {
   const why = trouble(view);
   $("trouble").hidden = why === "" || over;
   write("trouble", why);
-  $("trouble").classList.toggle("calm", link.up && ["nothing heard", "waiting for news"].includes(view.link));
+  $("trouble").classList.toggle("calm", link.up && brokerWhy === "" && ["no broker", "nothing heard", "waiting for news"].includes(view.link));
   const lost = view.phase !== null && MOVING.includes(view.phase) && (view.age_s === null || view.age_s > LINK_LOST_S);
   if (lost && !lostTold && view.link !== "waiting for news") {
     lostTold = true;
@@ -198,6 +198,7 @@ function trouble(view) {
     case "bridge offline":
       return `The coach is not running.${age}`;
     case "no broker":
+      return "Connecting.";
     case "nothing heard":
       return "Waiting for the coach.";
     case "waiting for news":

@@ -43,13 +43,13 @@ export function clock(seconds) {
 
 // What a countdown shows: "3:12", below a minute "45"; a second that has begun is still left.
 export function left(seconds) {
-  const whole = Math.ceil(seconds);
+  const whole = Math.ceil(seconds - 0.01); // what two clocks make of a whole second
   return whole < 60 ? String(whole) : clock(whole);
 }
 
 // For a voice: "3 minutes 12", "45 seconds".
 export function spoken(seconds) {
-  const whole = Math.ceil(seconds);
+  const whole = Math.ceil(seconds - 0.01);
   const [minutes, rest] = [Math.floor(whole / 60), whole % 60];
   if (minutes === 0) return `${rest} second${rest === 1 ? "" : "s"}`;
   return `${minutes} minute${minutes === 1 ? "" : "s"}${rest === 0 ? "" : ` ${rest}`}`;

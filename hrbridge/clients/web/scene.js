@@ -105,7 +105,10 @@ export class Scene {
   #takeCue(cue, retained, receivedAtS) {
     const verdict = this.#cues.accept(cue, receivedAtS, retained);
     if (!retained) this.#news.observe(cue.sid, cue.ts_ms, receivedAtS);
-    if (verdict.play) this.#show(cue);
+    if (verdict.play) {
+      this.#show(cue);
+      if (!PASSING.includes(cue.kind)) this.#behind = false; // it has told where the run stands
+    }
     return { cue, verdict };
   }
 

@@ -16,8 +16,8 @@ from hrbridge.dates import from_iso
 from hrbridge.decisions import Cue, Phase, Step
 from hrbridge.errors import UsageError
 from hrbridge.events import Rpe, Sample, Speed
-from hrbridge.stretches import Stretch, Stretches
 from hrbridge.journal import Energy, Kind, Note, Session
+from hrbridge.stretches import Stretch, Stretches
 from hrbridge.trace import Header
 
 # The date of a run without one: other programs need a date, and nobody takes this one for the day it was run.
