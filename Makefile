@@ -3,9 +3,9 @@
 PYTHON ?= python3
 # For `make demo`: more words for `hrbridge run`.
 ARGS ?=
-# For the tests: more words for pytest, and how many processes share the work (0: all in one).
+# For the tests: more words for pytest, and how many processes share the work (0: all in one, as a debugger wants it).
 PYTEST_ARGS ?=
-WORKERS ?= 0
+WORKERS ?= 2
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
@@ -21,7 +21,7 @@ demo: $(VENV)/.installed-demo
 
 # Virtual time only.
 test: $(VENV)/.installed-test tools
-	$(PYTEST) -n $(WORKERS) -m "not proof and not radio" --ignore tests/benchmarks $(PYTEST_ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not proof and not radio" --ignore tests/benchmarks $(PYTEST_ARGS)
 
 check: lint test
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from hrbridge import __version__, cli_clients, cli_history
+from hrbridge import __version__, cli_clients, cli_history, cli_service
 from hrbridge.errors import HrbridgeError, OutputError, SensorError, UsageError
 from hrbridge.events import Action
 
@@ -37,6 +37,7 @@ app.add_typer(plan_app, name="plan")
 app.add_typer(config_app, name="config")
 app.add_typer(cli_history.app)
 app.add_typer(cli_clients.app)
+app.add_typer(cli_service.app)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
 PlanName = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -500,10 +501,20 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
 
 
 def _start_where_it_lies(table: Any, folder: Path) -> None:
-    """Files of a table are looked for beside the configuration that names them."""
+    """Files of a table are credentials of this service, or else looked for beside the configuration that names them."""
     for key in ("password_file", "token_file", "ca_file", "cert_file", "key_file", "path"):
         if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
-            table[key] = str(folder / Path(table[key]).expanduser())
+            table[key] = str(_credential(table[key]) or folder / Path(table[key]).expanduser())
+
+
+def _credential(name: str) -> Path | None:
+    """The file of this name that systemd has loaded for this service (LoadCredential=), unless that is empty.
+
+    What only root may read is so named as ever, and read by a service that is not root.
+    """
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    loaded = Path(folder or ".", Path(name).name)
+    return loaded if folder and loaded.is_file() and loaded.read_bytes().strip() else None
 
 
 def override(config: Config, overrides: Iterable[str]) -> Config:

@@ -86,7 +86,9 @@ MIGRATIONS = (
     """,
 )
 BUSY_TIMEOUT_S = 5.0  # another process commits within milliseconds
-WAL_LIMIT_BYTES = 4_000_000
+# A megabyte, five minutes of a run: what a slow card has to copy at once, and a reader to search.
+WAL_PAGES = 256
+WAL_LIMIT_BYTES = 1_200_000
 SAME_DATE_S = 2.0  # dates are written to the second
 MOST_DIGITS = 18  # of a number that SQLite knows
 
@@ -212,8 +214,9 @@ class Journal:
         if version > len(MIGRATIONS):
             raise JournalError(f"{self.path}: written by a newer hrbridge (schema {version}): use that one")
         stamp: int = self._db.execute("PRAGMA application_id").fetchone()[0]
-        if version and stamp != APPLICATION_ID:
-            raise DamagedJournal(f"{self.path}: an SQLite file, but no journal of hrbridge")
+        # Of another program, which is to find it again as it was.
+        if stamp != APPLICATION_ID and self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise JournalError(f"{self.path}: an SQLite file, but no journal of hrbridge: name another file")
         if not self.writable:
             if version < len(MIGRATIONS):
                 raise JournalError(
@@ -223,20 +226,32 @@ class Journal:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         self._db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        self._identity = self._identity_now()
         if version < len(MIGRATIONS):
             self._migrate()
 
     def _migrate(self) -> None:
         with self.transaction():
             version: int = self._db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been first
-            if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                raise DamagedJournal(f"{self.path}: an SQLite file, but no journal of hrbridge")
             for migration in MIGRATIONS[version:]:
                 for statement in migration.split(";"):
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _identity_now(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @property
+    def is_there(self) -> bool:
+        """Whether what is written still goes into the file of this name: a deleted one takes it all, and is no more."""
+        return self._identity_now() == self._identity
 
     def close(self) -> None:
         with self._told():

@@ -188,7 +188,7 @@ class Stretches:
         if not recent or step.phase is not recent[-1].phase or step.phase_elapsed_s < recent[-1].elapsed_s:
             self._open(step, started_s)
         stretch = recent[-1]
-        stretch.started_s, stretch.elapsed_s, stretch.seen_s = started_s, step.phase_elapsed_s, step.at_s
+        stretch.elapsed_s, stretch.seen_s = step.phase_elapsed_s, step.at_s
         stretch.ratio = step.ratio
         if any((cue.kind, cue.reason) in ADVISED_END for cue in step.cues):
             stretch.advised_end = True

@@ -15,11 +15,13 @@ from typing import Self
 from msgspec.structs import replace
 
 from hrbridge.dates import Moment, iso
-from hrbridge.events import Action, Command, Event, Rpe, Tick, order
+from hrbridge.events import Action, Command, Event, Rpe, Sample, Tick, order
 from hrbridge.ports import Clock
 
 # How long a session that a power cut has ended is offered again.
 OFFERED_FOR_S = 600.0
+# Longer than any hiccup of the radio, and nobody changes straps in less.
+TAKEN_OFF_S = 10.0
 
 
 class MonotonicClock:
@@ -185,6 +187,23 @@ class Live:
 def stamp(wish: Action | float, at_s: float) -> Event:
     """A command or an RPE as an event."""
     return Command(at_s, wish) if isinstance(wish, Action) else Rpe(at_s, wish)
+
+
+async def between_runs(events: AsyncIterator[Event], wishes: asyncio.Queue[Action | float]) -> AsyncIterator[Event]:
+    """The events after a run, until the strap was taken off or the next run is asked for, a wish that is passed on.
+
+    Whoever walks home with the strap on does not want another run to begin by itself.
+    """
+    heard_s = 0.0
+    async for event in events:
+        if isinstance(event, Command) and event.action is Action.START:
+            wishes.put_nowait(event.action)
+            return
+        yield event
+        if isinstance(event, Sample) and event.heart_rate_bpm is not None and event.contact is not False:
+            heard_s = event.at_s
+        elif event.at_s - heard_s >= TAKEN_OFF_S:
+            return
 
 
 async def taken_up(pause: Command, events: AsyncIterator[Event]) -> AsyncIterator[Event]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hrbridge import trace
+from hrbridge.control import words
 from hrbridge.control.controller import Controller
 from hrbridge.dates import Moment, from_iso
 from hrbridge.decisions import Phase, Step
@@ -51,9 +52,13 @@ class CutOff:
                 hear(step)
         return Command(at_s + NEXT_S, Action.PAUSE, self.why)
 
-    def in_words(self, at_s: float) -> str:
-        minutes, seconds = divmod(int(at_s), 60)
-        return f"{self.why} The run is back at {minutes:02}:{seconds:02}, paused: resume to go on, stop to end it."
+    @property
+    def in_words(self) -> str:
+        last = trace.decode(self.lines[-1])
+        return (
+            f"{self.why} The run is back at {_clock(last.at_s)}, in the {words.NOUN.get(last.phase, last.phase)}, "
+            "paused: resume to go on, stop to end it."
+        )
 
 
 def find(path: Path, header: trace.Header, kind: Kind, now: Moment) -> CutOff | None:
@@ -74,9 +79,21 @@ def find(path: Path, header: trace.Header, kind: Kind, now: Moment) -> CutOff | 
                 why = "Interrupted." if session.boot_id == now.boot_id else "Power was lost."
                 offered = CutOff(session, journal.header(session), list(journal.lines(session.id)), why)
                 continue
+            if last is not None and not ran_out:
+                log.warning(
+                    "run %d (%s) was cut off at %s and stays in the history",
+                    session.id,
+                    session.header.plan.name,
+                    _clock(last.at_s),
+                )
             with journal.transaction():
                 journal.end(session.id, End.FINISHED if ran_out else End.INTERRUPTED)
     return offered
+
+
+def _clock(at_s: float) -> str:
+    minutes, seconds = divmod(int(at_s), 60)
+    return f"{minutes:02}:{seconds:02}"
 
 
 def _fits(session: Session, header: trace.Header, kind: Kind, now: Moment) -> bool:

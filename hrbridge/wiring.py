@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hrbridge.sensors.survey import Found
     from hrbridge.sinks.journal import JournalSink
     from hrbridge.sinks.mqtt import MqttSink
+    from hrbridge.sinks.systemd import Systemd
     from hrbridge.unfinished import CutOff
 
 log = logging.getLogger(__name__)
@@ -281,30 +282,33 @@ async def coach(
     clock = timeline.MonotonicClock()
     wishes: asyncio.Queue[Action | float] = asyncio.Queue(MAX_WISHES)
     interrupted = _interruption()
+    configured = session
     async with contextlib.AsyncExitStack() as stack:
         journal, cut_off = _record(stack, session, journal_path)
         mqtt = await _connect(stack, session, clock, wishes)
         if journal is not None and mqtt is not None:
             mqtt.acks = journal.acks
         sensor = await _open_sensor(stack, session, clock)
-        number = 1
+        systemd = _service(stack)
+        number, rests = 1, False
         while True:
             controller, tally = session.controller(), Tally(session.plan)
             header = cut_off.header if cut_off is not None else session.header
-            with trace.Writer(_numbered(trace_path, number), header) as writer:
+            with trace.Writer(_numbered(trace_path, number) if not rests else None, header) as writer:
                 if mqtt is not None:
                     mqtt.begin(secrets.token_hex(4), session.plan)
                 pause = None
                 if cut_off is not None:
                     hearing = [writer.take, tally.take, *([mqtt.recall] if mqtt is not None else [])]
                     pause = cut_off.catch_up(controller, hearing)
-                    log.warning("%s", cut_off.in_words(pause.at_s))
+                    log.warning("%s", cut_off.in_words)
                 elif journal is not None:
                     journal.begin(header, session.kind, session.sensor)
-                listening: list[Sink] = [each for each in (writer, tally, *sinks, journal, mqtt) if each is not None]
+                all_of_them = (writer, tally, *sinks, journal, mqtt, systemd)
+                listening: list[Sink] = [each for each in all_of_them if each is not None]
                 if isinstance(session.source, Sink):
                     listening.insert(0, session.source)
-                events = _events(session, sensor, clock, speed, wishes, pause)
+                events = _events(session, sensor, clock, speed, wishes, pause, rests=rests)
                 running = asyncio.create_task(_run(controller, events, listening), name="bridge")
                 await asyncio.wait({running, interrupted}, return_when=asyncio.FIRST_COMPLETED)
                 if not running.done():
@@ -316,9 +320,18 @@ async def coach(
                     journal.end(End.STOPPED)
             if once or session.source is not None or interrupted.done():
                 return tally.summary(writer.sha256)
-            number += 1
+            number += rests
+            rests = not rests
             cut_off = None
-            session = dataclasses.replace(session, started_at=timeline.utc_now())
+            session = dataclasses.replace(configured, started_at=timeline.utc_now())
+            if rests:
+                session = _on_command(session)
+
+
+def _on_command(session: Session) -> Session:
+    """The same, but it does not begin by itself."""
+    settings = replace(session.config, control=replace(session.config.control, start_after_s=0.0))
+    return dataclasses.replace(session, config=settings)
 
 
 def _admit(settings: Config) -> None:
@@ -342,8 +355,10 @@ async def _events(
     speed: float,
     wishes: asyncio.Queue[Action | float],
     pause: Command | None,
+    *,
+    rests: bool,
 ) -> AsyncIterator[AsyncIterator[Event]]:
-    """The events of a session; after ``pause``, of one that is taken up again."""
+    """The events of a session; after ``pause``, of one that is taken up again; of the rest after a run."""
     from_s = pause.at_s if pause is not None else 0.0
     async with contextlib.AsyncExitStack() as stack:
         if session.source is not None:
@@ -351,6 +366,8 @@ async def _events(
             events = timeline.paced(source, clock, speed, wishes, from_s)
         elif sensor is not None:
             events = aiter(await stack.enter_async_context(timeline.Live(aiter(sensor), clock, wishes, from_s)))
+        if rests:
+            events = timeline.between_runs(events, wishes)
         yield events if pause is None else timeline.taken_up(pause, events)
 
 
@@ -402,6 +419,16 @@ def _interruption() -> asyncio.Task[None]:
 def _numbered(path: Path | None, number: int) -> Path | None:
     """``run.jsonl``, then ``run-2.jsonl``: a service writes one trace per run."""
     return path if path is None or number == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+def _service(stack: contextlib.AsyncExitStack) -> Systemd | None:
+    """Whoever started this wants to hear whether it lives; last of all sinks, when the others have had their step."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return None
+    from hrbridge.sinks.systemd import Systemd
+
+    return stack.enter_context(Systemd(address))
 
 
 async def _open_sensor(stack: contextlib.AsyncExitStack, session: Session, clock: Clock) -> LiveSensor | None:

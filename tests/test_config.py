@@ -198,7 +198,7 @@ def test_without_a_season_the_ladder_leads(file: Path) -> None:
         ("[runer]\nage_years = 40", "[runer]: unknown table; did you mean runner?"),
         (
             f"{RUNNER}[radio]\nkind = 1",
-            "[radio]: unknown table; allowed: runner, sensor, plan, control, mqtt, display, journal, season",
+            "[radio]: unknown table; allowed: runner, sensor, plan, control, mqtt, display, journal, season, headset",
         ),
         (f"{RUNNER}[control]\nmin_drop = 12", "[control] min_drop: unknown key; did you mean min_drop_bpm?"),
         (f"{RUNNER}[journal]\nretries = 1", "[journal] retries: unknown key; allowed: path"),
@@ -594,3 +594,17 @@ def test_the_files_of_a_configuration_are_looked_for_beside_it(tmp_path: Path) -
     path.write_text(f'{RUNNER}[mqtt]\npassword_file = "password"\nca_file = "/etc/ca.crt"\n')
     mqtt = config.load(path, ["mqtt.cert_file=mine.crt"]).mqtt
     assert (mqtt.password_file, mqtt.ca_file, mqtt.cert_file) == (str(tmp_path / "password"), "/etc/ca.crt", "mine.crt")
+
+
+@pytest.mark.parametrize("key", ["tone_only", "leave_out"])
+def test_a_warning_is_always_heard(file: Path, key: str) -> None:
+    said = complaint(file, f'{RUNNER}[headset]\n{key} = ["tip", "warning"]\n')
+    assert said == "alex.toml: [headset]: warning is always heard: neither tone_only nor leave_out may name it"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["volume_percent = 101", "words_per_minute = 79", 'language = "xx"', "primer_s = 3.1", 'leave_out = ["tips"]'],
+)
+def test_what_a_headset_cannot_do_is_refused(file: Path, line: str) -> None:
+    assert complaint(file, f"{RUNNER}[headset]\n{line}\n").startswith("alex.toml: [headset")

@@ -246,8 +246,10 @@ def test_the_database_of_another_program_is_not_taken_for_ours(tmp_path: Path, v
         other.execute("CREATE TABLE bookmark (url TEXT)")
         other.execute(f"PRAGMA user_version = {version}")
     other.close()
-    with pytest.raises(DamagedJournal, match=r"an SQLite file, but no journal of hrbridge$"):
+    before = file.read_bytes()
+    with pytest.raises(JournalError, match=r"an SQLite file, but no journal of hrbridge: name another file$"):
         Journal(file, create=True)
+    assert file.read_bytes() == before
 
 
 def test_a_journal_of_a_newer_hrbridge_is_refused_and_left_alone(tmp_path: Path):

@@ -114,10 +114,10 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     wreck = tmp_path_factory.mktemp("wreck")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journals, "PACK_STEPS", 256)
-        for before, after in disks(tmp_path_factory.mktemp("run"), seconds=700):
+        for before, after in disks(tmp_path_factory.mktemp("run"), seconds=400):
             # The rare moments in which the log is copied into the database, or begun anew, are where things may break.
             rare = after.database != before.database or len(after.log) < len(before.log)
-            for _ in range(100 if rare else 1):
+            for _ in range(110 if rare else 1):
                 file = put(wreck, *cut(before, after, chance))
                 found.moments += 1
                 found.rare += rare

@@ -62,6 +62,35 @@ def test_what_was_undone_leaves_no_stretch(again: Action) -> None:
     assert [(stretch.phase, stretch.for_s) for stretch in found] == [(Phase.WARMUP, 120), (Phase.RUN, 38)]
 
 
+def test_the_end_of_a_walk_that_was_stopped_in_a_long_pause_is_how_things_stood_before_it() -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.WALK).go(40)
+    before = run.steps[-1].estimate
+    run.command(Action.PAUSE)
+    run.go(300)
+    run.command(Action.STOP)
+    (walk,) = [stretch for stretch in followed(run.steps) if stretch.phase is Phase.WALK]
+    assert walk.end.estimate == before
+
+
+def test_a_run_whose_beginning_was_lost_goes_on_behind_its_pause() -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.RUN).go(30)
+    run.command(Action.PAUSE)
+    paused = len(run.steps)
+    run.go(20)
+    run.command(Action.RESUME)
+    found = followed(run.go(10).steps[paused:])
+    assert [(stretch.phase, stretch.for_s) for stretch in found] == [(Phase.RUN, 40)]
+
+
+def test_a_pause_moves_no_beginning() -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.WALK).go(20)
+    run.command(Action.PAUSE)
+    run.go(50)
+    run.command(Action.RESUME)
+    (walk,) = [stretch for stretch in followed(run.until(Phase.RUN).steps) if stretch.phase is Phase.WALK]
+    assert (walk.started_s, walk.ended_s, walk.for_s) == (180, 290, 60)
+
+
 def test_a_pause_is_no_part_of_a_stretch_though_it_breaks_off_there() -> None:
     run = PaperRun(EASY, recovering()).until(Phase.RUN).go(30)
     run.command(Action.PAUSE)

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from hrbridge.errors import SensorError
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick, order
-from hrbridge.timeline import OFFERED_FOR_S, Live, MonotonicClock, merge, moment, paced, taken_up, utc_now
+from hrbridge.timeline import (
+    OFFERED_FOR_S,
+    TAKEN_OFF_S,
+    Live,
+    MonotonicClock,
+    between_runs,
+    merge,
+    moment,
+    paced,
+    taken_up,
+    utc_now,
+)
 
 Wish = Action | float
 IN_TIME_S = 5.0  # a test that waits longer than this has failed
@@ -340,6 +351,32 @@ async def test_whoever_does_not_come_back_has_gone_home() -> None:
 async def test_whoever_has_answered_is_not_sent_home(action: Action) -> None:
     events = [Command(110, action), Tick(101 + OFFERED_FOR_S)]
     assert await offered(*events) == [PAUSE, *events]
+
+
+# -- between two runs --
+
+
+async def rested(*events: Event) -> tuple[list[Event], asyncio.Queue[Action | float]]:
+    """What is passed on until the next run may begin, and what is wished of that."""
+    wishes: asyncio.Queue[Action | float] = asyncio.Queue()
+    return [event async for event in between_runs(stream(*events), wishes)], wishes
+
+
+async def test_with_the_strap_still_on_nothing_ends_the_rest() -> None:
+    worn = [event for second in range(1, 3600) for event in (Sample(second - 0.5, 90), Tick(second))]
+    assert (await rested(*worn))[0] == worn
+
+
+@pytest.mark.parametrize("off", [[], [Sample(5, None)], [Sample(5, 90, contact=False)]])
+async def test_a_strap_that_was_taken_off_ends_it(off: list[Event]) -> None:
+    events = [Sample(0.5, 90), *off, *(Tick(second) for second in range(6, 30))]
+    assert (await rested(*events))[0][-1] == Tick(1 + TAKEN_OFF_S)
+
+
+async def test_the_next_run_that_is_asked_for_ends_it_and_is_told_of_it() -> None:
+    events, wishes = await rested(Tick(1), Command(2, Action.START), Tick(3))
+    assert events == [Tick(1)]
+    assert wishes.get_nowait() is Action.START
 
 
 # -- what time it is --

@@ -212,6 +212,12 @@ def test_time_never_runs_back(file: Path):
 
 def test_it_tells_where_it_stands(file: Path):
     record(file)
-    assert find(file).in_words(725.0) == (
-        "Power was lost. The run is back at 12:05, paused: resume to go on, stop to end it."
+    assert find(file).in_words == (
+        "Power was lost. The run is back at 00:31, in the walk, paused: resume to go on, stop to end it."
     )
+
+
+def test_a_run_that_is_not_taken_up_is_told_of(file: Path, caplog: pytest.LogCaptureFixture):
+    record(file)
+    find(file, replace(HEADER, plan=plans.load("surge")))
+    assert caplog.messages == ["run 1 (demo) was cut off at 00:31 and stays in the history"]

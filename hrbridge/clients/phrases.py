@@ -102,7 +102,10 @@ _ENGLISH = Phrases(
     link_back="Connected again.",
     no_bridge="Waiting for hrbridge.",
     fixed=(
+        "Warm-up: walk five minutes.",
         "A little slower.",
+        "Jog slower.",
+        "Slower walk.",
         "Effort, zero to ten?",
         "Fifteen more seconds.",
         "Fifteen more seconds of walking.",
@@ -110,6 +113,8 @@ _ENGLISH = Phrases(
         "Elbows bent, arms relaxed.",
         "Short steps, feet under you.",
         "Shoulders loose, breathe out.",
+        "Done. Well run.",
+        "Drink something, and eat soon.",
     ),
     next=_next,
 )

@@ -44,6 +44,7 @@ from hrbridge.control.recovery import NO_FORECAST_BEFORE_S, NO_JUDGEMENT_BEFORE_
 from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
 from hrbridge.control.speech import NOTICE_S, Speech
+from hrbridge.control.waiting import Waiting
 from hrbridge.decisions import REASONS, Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed, Tick
 
@@ -105,6 +106,7 @@ class Controller:
             ceiling_bpm=self._ceiling_bpm,
             ready_bpm=self._ready_bpm,
         )
+        self._waiting = Waiting(self._cues, self._signal, settings.start_after_s)
         self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
         self._by_clock = False
         self._undo: tuple[float, Progress, Policy] | None = None
@@ -325,6 +327,8 @@ class Controller:
             after_s = self._settings.start_after_s
             if after_s > 0 and self._signal.good_for_s(self._at_s) >= after_s:
                 self._start(Reason.PLANNED)
+            elif self._ticked:
+                self._waiting.tell(self._at_s)
             return
         self._course.follow(self._at_s, running=p.phase in RUNNING if p.phase in ACTIVE else None)
         if p.phase not in ACTIVE:

@@ -166,6 +166,11 @@ class SignalMonitor:
         """How long the signal has been doubtful or missing."""
         return 0.0 if self._bad_since_s is None else at_s - self._bad_since_s
 
+    @property
+    def off_skin(self) -> bool:
+        """The strap says so; soon it will be doubted."""
+        return self._contact_off_since_s is not None
+
     def clock_drives(self, at_s: float) -> bool:
         """True when the signal has been away so long that only the clock is left."""
         return self._bad_since_s is not None and self.bad_for_s(at_s) >= self._at_least(self._clock_after_s)

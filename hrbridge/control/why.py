@@ -23,7 +23,7 @@ from math import floor
 from msgspec.structs import replace
 
 from hrbridge.config import Control, Plan, PolicyName, Runner
-from hrbridge.control import adaptation, controller, effort, progress, recovery, signal, speech
+from hrbridge.control import adaptation, controller, effort, progress, recovery, signal, speech, waiting
 from hrbridge.control.controller import Controller
 from hrbridge.control.forecast import Forecast, around, running_bpm
 from hrbridge.control.progress import RUNNING
@@ -241,6 +241,22 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "A larger max_total_s or max_without_heart_rate_s in the plan, or a good signal.",
     ),
 }
+# The same pairs while the session waits for its start.
+BEFORE_START: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
+    (K.NEXT, R.PLANNED): (
+        "The first trusted heart rate is told, and when the session begins by itself.",
+        "With control.start_after_s = 0 it would have waited for a command.",
+    ),
+    (K.SIGNAL_LOST, R.NO_SIGNAL): (
+        f"Told after {waiting.NO_STRAP_AFTER_S:g} s of waiting without a trusted heart rate, "
+        f"and {waiting.LOST_AFTER_S:g} s after one that had been told was lost.",
+        "A good signal before that would have kept it silent.",
+    ),
+    (K.SIGNAL_BACK, R.RECOVERED): (
+        f"Heart rate had been good for {waiting.STEADY_S:g} s, and the runner counted on none.",
+        "A shorter stretch of good signal would have kept it silent.",
+    ),
+}
 
 
 def explain(steps: Sequence[Step], at_s: float, plan: Plan, runner: Runner, settings: Control) -> list[str]:
@@ -262,7 +278,8 @@ def explain(steps: Sequence[Step], at_s: float, plan: Plan, runner: Runner, sett
         return lines
     decision = Decision(steps, said)
     cue = decision.cue
-    rule, change = RULES[cue.kind, cue.reason]
+    rules = RULES | BEFORE_START if decision.said.phase is Phase.WAITING else RULES
+    rule, change = rules[cue.kind, cue.reason]
     ago_s = second - floor(steps[said].at_s)
     ago = f" {ago_s} s before" if ago_s else ""
     lines += [

@@ -39,6 +39,14 @@ def number(value: int) -> str:
     return _TENS[tens] + (f"-{_UNITS[units]}" if units else "")
 
 
+def pulse(bpm: float) -> str:
+    """ "ninety-eight", "one hundred and four": all in words, for it is all that is said."""
+    hundreds, rest = divmod(round(bpm), 100)
+    if not hundreds:
+        return number(rest)
+    return f"{number(hundreds)} hundred" + (f" and {number(rest)}" if rest else "")
+
+
 def duration(seconds: float) -> str:
     """ "four minutes", "ninety seconds", "three minutes ten": nobody listens to odd seconds of minutes."""
     step_s = 1 if seconds < 60 else 5 if seconds < 600 else 60

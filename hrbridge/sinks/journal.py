@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
+import secrets
 import sys
+import tempfile
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+import msgspec
 
 from hrbridge import trace
 from hrbridge.dates import Moment, from_iso, iso
@@ -126,6 +132,13 @@ class _Recording:
         opened_at = self.header.started_at
         return iso(began.unix_s) if opened_at is None else iso(from_iso(opened_at) + self.began_at_s)
 
+    def trace(self) -> Iterator[bytes]:
+        """All that is in memory of it, as a file that can be imported."""
+        yield msgspec.json.encode(self.header) + b"\n"
+        for _, lines in self.packed:
+            yield zlib.decompress(lines)
+        yield from self.tail
+
     def committed(self, session_id: int) -> None:
         """What ``store`` did is on the disk."""
         self.session_id = session_id
@@ -223,11 +236,22 @@ class JournalSink:
         self._closing = True
         self._wake.set()
         self._thread.join(LAST_COMMIT_TIMEOUT_S)
-        missing = sum(each.steps - each.stored for each in self._recordings if not each.is_stored)
         if self._broken is not None:
             log.error("%s: not written to the end: %r", self.path, self._broken)
-        elif missing or self._thread.is_alive():
-            log.error("%s: the last %d steps of this run could not be written", self.path, missing)
+        for recording in self._recordings:
+            if not recording.is_stored:
+                self._rescue(recording)
+
+    def _rescue(self, recording: _Recording) -> None:
+        """The journal takes no more: the run goes where there may still be room."""
+        place = Path(tempfile.gettempdir()) / f"hrbridge-{recording.header.runner.id}-{secrets.token_hex(4)}.jsonl"
+        try:
+            with os.fdopen(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.writelines(recording.trace())
+        except OSError as error:
+            log.error("%s: this run could not be kept, neither there nor as %s: %s", self.path, place, error.strerror)
+        else:
+            log.error("%s: this run could not be kept there; it is %s: hrbridge import it", self.path, place)
 
     def _commit_until_closed(self) -> None:
         try:
@@ -287,6 +311,11 @@ class JournalSink:
                 self._lost_steps += PACK_STEPS
 
     def _store(self) -> None:
+        if self._journal is not None and not self._journal.is_there:
+            log.warning("%s has been taken away; it is begun anew with this run", self.path)
+            self._shut()
+            for recording in self._recordings:
+                recording.start_over()
         wanting = [recording for recording in self._recordings if not recording.is_stored]
         if not wanting and self._journal is not None:
             return

@@ -504,7 +504,8 @@ async def test_a_broker_that_is_not_there_at_the_start_is_told(tmp_path: Path):
     with Voice(Settings()) as voice:
         async with Follower(Mqtt(url=f"mqtt://127.0.0.1:{free_port()}"), "alex", "headset", clock) as follower:
             with pytest.raises(BrokerError, match="nothing listens there"):
-                await listen(follower, Headset(Settings()), voice, player, clock)
+                async with asyncio.timeout(5):
+                    await listen(follower, Headset(Settings()), voice, player, clock)
     player.close(clock.now_s())
 
 

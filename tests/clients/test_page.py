@@ -6,6 +6,7 @@ import ast
 import asyncio
 import json
 import re
+import shlex
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -184,6 +185,56 @@ async def test_a_headset_of_the_page_that_hears_nothing_says_so(mosquitto: Mosqu
         async with session(mosquitto):
             await ear.line(like=r"\[walk\] .*")
         assert await ear.line(like=r"\[warning\] .*", within_s=12) == "[warning] link lost"
+
+
+# -- whoever only looks --
+
+LOOKING = re.findall(r"^\$ (mosquitto_sub .*)$", PAGE, re.M)
+
+
+@asynccontextmanager
+async def looking(needs_tool: Callable[[str], str], mosquitto: Mosquitto, words: str) -> AsyncIterator[Program]:
+    """A command of the page, with the broker of the test for the one it names."""
+    _, *told = shlex.split(words.replace("broker.local", f"localhost -p {mosquitto.port}"))
+    subscriber = needs_tool("mosquitto_sub")
+    process = await asyncio.create_subprocess_exec(subscriber, *told, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield Program(process)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def test_three_commands_of_the_page_look() -> None:
+    assert [" -R " in words for words in LOOKING] == [False, False, True]
+
+
+async def test_home_assistant_hears_who_is_there_and_where_the_run_stands(
+    needs_tool: Callable[[str], str], mosquitto: Mosquitto
+) -> None:
+    async with looking(needs_tool, mosquitto, LOOKING[0]) as house, session(mosquitto):
+        assert await house.line(like=r"hrbridge/alex/status .*") == "hrbridge/alex/status online"
+        _, state = (await house.line(like=r"hrbridge/alex/state .*")).split(" ", 1)
+        assert json.loads(state)["phase"] == "warmup"
+
+
+async def test_a_panel_that_wakes_up_has_a_picture_at_once(
+    needs_tool: Callable[[str], str], mosquitto: Mosquitto
+) -> None:
+    async with session(mosquitto), headset(mosquitto) as ear:
+        await ear.line(like=r"now .*")
+        async with looking(needs_tool, mosquitto, LOOKING[1]) as panel:
+            assert json.loads(await panel.line(like=r"{.*}"))["next_phase"] is not None
+
+
+async def test_glasses_see_the_cue_and_nothing_that_was_kept(
+    needs_tool: Callable[[str], str], mosquitto: Mosquitto
+) -> None:
+    async with broker_client(mosquitto) as client:
+        await client.publish("hrbridge/alex/cue", json.dumps(KEPT), qos=1, retain=True)
+    async with looking(needs_tool, mosquitto, LOOKING[2]) as glasses, session(mosquitto):
+        _, cue = (await glasses.line(like=r"hrbridge/alex/cue .*")).split(" ", 1)
+        assert json.loads(cue)["say"] == "Warm-up: walk eight seconds."
 
 
 # -- the page itself --

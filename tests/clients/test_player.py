@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import wave
 from pathlib import Path
@@ -112,6 +115,7 @@ def test_what_is_cut_short_fades_out_in_twenty_milliseconds_and_takes_the_rest_w
     fade = recording.part(1.2, 1.2 + FADE_S)
     assert (np.diff(fade.astype(int)) < 0).all()
     assert np.abs(np.diff(fade.astype(int))).max() < 100
+    assert fade[-1] == 0
     assert set(recording.part(1.22, 1.72).tolist()) == {15_000}
     assert recording.labels == [(1.0, 1.22, "note"), (1.22, 1.72, "warning")]
 
@@ -141,12 +145,24 @@ def test_nobody_hears_it_and_it_passes_in_its_own_time():
     assert 0.1 < time.monotonic() - began_s < 1
 
 
-def test_a_card_that_is_not_there_is_told_with_those_that_are_and_without_the_noise_of_alsa(
-    capfd: pytest.CaptureFixture[str],
-):
-    with pytest.raises(OutputError, match="no sound card"):
+def test_a_computer_without_a_sound_card_is_told_so_in_one_line_without_the_noise_of_alsa(tmp_path: Path):
+    program = """
+from hrbridge.clients.player import Track, open_output
+from hrbridge.errors import OutputError
+try:
+    open_output("auto", Track(), 0.0)
+except OutputError as error:
+    print(error)
+"""
+    nowhere = {"PULSE_SERVER": "unix:/nowhere", "ALSA_CONFIG_PATH": "/nowhere", "PIPEWIRE_REMOTE": "nowhere"}
+    ended = subprocess.run([sys.executable, "-c", program], env={**os.environ, **nowhere}, capture_output=True)
+    assert ended.stdout.startswith(b"no sound card: plug one in or start PulseAudio or PipeWire")
+    assert ended.stderr == b""
+
+
+def test_a_card_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(OutputError, match='no sound card is called "a card that nobody has"; there are: '):
         open_output("auto", Track(), 0.0, device="a card that nobody has")
-    assert capfd.readouterr().err == ""
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path):

@@ -18,7 +18,7 @@ from hrbridge.clients.voice import NOTHING, Voice
 from hrbridge.config import Headset
 
 RUN = "Run four minutes."
-# Writes a second of 440 Hz at 16 kHz, and beside it what it was asked to say.
+# Writes a second of 440 Hz at 16 kHz in silence of half a second, and beside it what it was asked to say.
 FLUTE = """
 import math, struct, sys, wave
 wav, heard, text = sys.argv[1:]
@@ -26,7 +26,7 @@ open(heard, "w").write(text + "|" + sys.stdin.read())
 with wave.open(wav, "wb") as file:
     file.setparams((1, 2, 16000, 0, "NONE", ""))
     tune = [round(9000 * math.sin(2 * math.pi * 440 * n / 16000)) for n in range(16000)]
-    file.writeframes(struct.pack("<16000h", *tune))
+    file.writeframes(bytes(16000) + struct.pack("<16000h", *tune) + bytes(16000))
 """
 
 

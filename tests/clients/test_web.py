@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -247,7 +248,8 @@ async def test_a_page_that_takes_nothing_is_let_go_and_its_birth_taken_back(
         flood = b"x" * 60_000
         for _ in range(2 * MAX_HAPPENINGS):
             await stranger.publish(f"{BASE}/state", flood, qos=1)
-        assert (await hear(stranger, str(topic))).payload == b"offline"
+        # Sooner than an unanswered ping would tell.
+        assert (await hear(stranger, str(topic), within_s=2.0)).payload == b"offline"
         transport.abort()
 
 
@@ -431,6 +433,30 @@ async def test_an_address_that_is_taken_is_told_with_the_remedy():
 async def test_without_a_broker_it_does_not_begin():
     with pytest.raises(BrokerError, match="nothing listens there"):
         await reach(Mqtt(url=f"mqtt://127.0.0.1:{free_port()}"), HandClock())
+
+
+async def test_the_demo_shows_its_page_and_the_first_cue_within_ten_seconds():
+    program = "import sys; from hrbridge.cli import main; main()"
+    words = [sys.executable, "-c", program, "run"]
+    run = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stderr is not None
+    async with asyncio.timeout(10), ClientSession() as browser:
+        async for line in run.stderr:
+            if found := re.fullmatch(r"display in the browser: (http://127\.0\.0\.1:\d+)/", line.decode().strip()):
+                break
+        async with page(browser, found[1]) as opened:
+            cue_or_state = await told(opened, "message", topic="cue")
+            assert cue_or_state["runner"] == "demo"
+    run.terminate()
+    await run.communicate()
+    assert run.returncode == 0
+
+
+async def test_a_run_goes_on_when_its_page_cannot_be_shown(caplog: pytest.LogCaptureFixture):
+    async with serving() as (_, _browser, url):
+        taken = Display(port=int(url.rpartition(":")[2]))
+        async with web_server.beside(taken, Mqtt(), "alex", HandClock()):
+            assert "the run goes on without its page" in caplog.text
 
 
 async def test_a_cue_goes_from_the_bridge_to_the_page(mosquitto: Mosquitto):

@@ -113,3 +113,17 @@ def test_a_sentence_keeps_its_names() -> None:
 def test_a_tip_is_short_and_says_what_to_do(tip: str) -> None:
     assert len(tip) <= 30
     assert not re.search(r"\b(not|no|never|don't|stop)\b", tip, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("bpm", "spoken"),
+    [
+        (58, "fifty-eight"),
+        (98.4, "ninety-eight"),
+        (100, "one hundred"),
+        (104, "one hundred and four"),
+        (172, "one hundred and seventy-two"),
+    ],
+)
+def test_a_pulse_is_said_in_words(bpm: float, spoken: str) -> None:
+    assert words.pulse(bpm) == spoken

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hrbridge import trace, wiring
 from hrbridge.config import Block, Control, Plan, Segment
 from hrbridge.control import plan as plans
+from hrbridge.control.controller import Controller
 from hrbridge.decisions import CueKind, Phase, Reason
 from hrbridge.events import Action, Command, Speed, Tick
 from hrbridge.history.figures import Figures, WalkFigures, figures
@@ -231,6 +232,22 @@ def test_a_walk_with_a_pause_in_it_is_not_compared_and_the_pause_no_part_of_it()
     found = summed(run.until(Phase.FINISHED))
     assert found.walks[0].for_s == 60
     assert from_heart_rate(found.walks[0]) == {None}
+    assert (found.paused_s, found.elapsed_s) == (100, 510)
+
+
+def test_waiting_for_a_start_that_never_came_is_no_pause() -> None:
+    run = PaperRun(EASY, recovering())
+    waiting = Controller(EASY, run.runner, Control())
+    found = figures(header(EASY, run), map(waiting.step, (Tick(0.0), Tick(60.0))))
+    assert (found.steps, found.elapsed_s, found.paused_s) == (2, 0, 0)
+
+
+def test_a_pause_in_the_warm_up_is_one_too() -> None:
+    run = PaperRun(EASY, recovering()).go(30)
+    run.command(Action.PAUSE)
+    run.go(100)
+    run.command(Action.RESUME)
+    found = summed(run.until(Phase.FINISHED))
     assert (found.paused_s, found.elapsed_s) == (100, 510)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def test_long_runs_are_packed(sink: JournalSink, file: Path, monkeypatch: pytest
         take(sink, STEPS[first : first + 7])
         sink.commit()
     assert on_disk(file) == LINES
-    assert file.stat().st_size < sum(map(len, LINES)) / 4
+    assert file.stat().st_size < sum(map(len, LINES)) / 2
 
 
 def test_a_run_that_is_finished_has_an_end(sink: JournalSink, file: Path):
@@ -346,6 +347,35 @@ def test_a_disk_that_is_broken_for_days_does_not_fill_the_memory(
     kept = on_disk(folder / "journal.sqlite3")
     assert kept == LINES[-len(kept) :]
     assert f"{len(LINES) - len(kept)} steps are missing" in caplog.text
+
+
+def test_a_journal_that_is_deleted_in_mid_run_is_begun_anew_with_all_of_the_run(
+    sink: JournalSink, file: Path, caplog: pytest.LogCaptureFixture
+):
+    take(sink, STEPS[:250])
+    sink.commit()
+    for each in file.parent.glob("journal.sqlite3*"):
+        each.unlink()
+    take(sink, STEPS[250:])
+    sink.commit()
+    assert on_disk(file) == LINES
+    assert caplog.messages == [f"{file} has been taken away; it is begun anew with this run"]
+
+
+def test_a_run_that_no_journal_would_take_lies_elsewhere_for_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    (tmp_path / "state").write_text("a file")
+    with sink_at(tmp_path / "state" / "journal.sqlite3") as sink:
+        sink.begin(HEADER_OF_A_DAY, Kind.LIVE, "Polar H10")
+        take(sink, STEPS)
+    (rescued,) = elsewhere.iterdir()
+    assert list(trace.read(rescued).steps) == list(STEPS)
+    assert rescued.stat().st_mode & 0o077 == 0
+    assert f"could not be kept there; it is {rescued}: hrbridge import it" in caplog.text
 
 
 # -- a run that is taken up again --

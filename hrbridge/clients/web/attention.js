@@ -9,6 +9,9 @@ const LOW_BATTERY_PERCENT = 15;
 const MOVING = ["run", "surge", "walk"];
 const ACTIVE = [...MOVING, "warmup", "cooldown"];
 
+// As config.py has it; anybody may write to a broker, and under any name.
+export const RUNNER_ID = /^[a-z0-9_-]{1,32}$/;
+
 export const NEED = {
   SAFETY: 0,
   SIGNAL: 1,
@@ -48,7 +51,7 @@ function ofTheRun(view) {
     return { need: NEED.HIGH, why: `zone ${view.zone}` };
   }
   if (phase === "run" && bpm !== null && ceilingBpm !== null && bpm > ceilingBpm) {
-    return { need: NEED.HIGH, why: `${rounded(bpm - ceilingBpm)} above the ceiling of ${rounded(ceilingBpm)}` };
+    return { need: NEED.HIGH, why: `${rounded(bpm - ceilingBpm)} above ceiling` };
   }
   if (phase === "walk" && decided?.kind === "extend_walk") {
     return { need: NEED.HELD, why: `walk made longer: ${reason.replaceAll("_", " ")}` };
@@ -79,6 +82,11 @@ function inShort(seconds) {
 function rounded(value) {
   const floor = Math.floor(value);
   return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
+}
+
+// So that r2 stands before r10.
+export function byNumber(name) {
+  return name.replace(/\d+/g, (digits) => digits.padStart(32, "0"));
 }
 
 // The order of one runner: up at once, down only once calm, so that nobody jumps about.

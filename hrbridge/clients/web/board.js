@@ -1,12 +1,14 @@
 // The board of every runner on the broker, whoever needs a look first.
 
-import { NEED, Rank, attention } from "./attention.js";
+import { NEED, RUNNER_ID, Rank, attention, byNumber } from "./attention.js";
 import { PHASE, left } from "./labels.js";
 import { Link, nowS } from "./link.js";
 import { Scene } from "./scene.js";
 
 // Seconds are counted down; nobody reads faster.
 const REDRAW_MS = 500;
+// Small matters stand first among those who are well; why somebody does not run is said by the phase.
+const SAID_BY_PHASE = [NEED.PAUSED, NEED.WAITING, NEED.FINISHED];
 // What is worth interrupting a screen reader for.
 const URGENT = NEED.NEWS;
 
@@ -26,7 +28,7 @@ function hear(message, receivedAtS) {
     brokerWhy = message.why;
     join(message.up);
     draw();
-  } else if (message.type === "message") {
+  } else if (message.type === "message" && RUNNER_ID.test(message.runner)) {
     runner(message.runner).scene.take(message.topic, message.payload, message.retained, receivedAtS);
   }
 }
@@ -39,7 +41,7 @@ function join(up) {
 function runner(id) {
   let known = runners.get(id);
   if (known === undefined) {
-    known = { id, scene: new Scene(), rank: new Rank(), card: new Card(id), urgent: false };
+    known = { name: byNumber(id), scene: new Scene(), rank: new Rank(), card: new Card(id), urgent: false };
     known.scene.joined(joined);
     runners.set(id, known);
   }
@@ -50,6 +52,7 @@ class Card {
   #parts = {};
 
   constructor(id) {
+    this.id = id;
     this.item = document.createElement("li");
     for (const [tag, name] of [["b", "name"], ["span", "bpm"], ["span", "phase"], ["span", "left"], ["span", "why"]]) {
       const part = document.createElement(tag);
@@ -84,10 +87,10 @@ function draw() {
     const view = each.scene.view(at);
     const { need, why } = attention(view);
     const rank = each.rank.of(need, at);
-    each.card.show(view, why);
-    sorted[rank < NEED.NONE ? "looks" : rank === NEED.NONE ? "well" : "others"].push([rank, each]);
+    each.card.show(view, SAID_BY_PHASE.includes(need) ? "" : why);
+    sorted[rank < NEED.SMALL ? "looks" : rank <= NEED.NONE ? "well" : "others"].push([rank, each]);
     const urgent = need <= URGENT;
-    if (urgent && !each.urgent) announce(`${each.id}: ${why}`);
+    if (urgent && !each.urgent) announce(`${each.card.id}: ${why}`);
     each.urgent = urgent;
   }
   for (const [name, section] of Object.entries(lists)) place(section, sorted[name]);
@@ -96,7 +99,7 @@ function draw() {
 
 // Only whoever is out of place is moved.
 function place(section, ranked) {
-  ranked.sort(([a, { id: x }], [b, { id: y }]) => a - b || (x < y ? -1 : 1));
+  ranked.sort(([a, { name: x }], [b, { name: y }]) => a - b || (x < y ? -1 : 1));
   const list = section.lastElementChild;
   for (const [index, [, { card }]] of ranked.entries()) {
     if (list.children[index] !== card.item) list.insertBefore(card.item, list.children[index] ?? null);

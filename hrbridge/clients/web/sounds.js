@@ -1,12 +1,12 @@
 // The sounds and shakes of a cue, once a tap has allowed them. Up means run, down means walk; as tones.py says.
 
-// Pitch in Hz, for so many seconds, and the silence after it.
-const BEEPS = {
+// Pitch in Hz, for so many seconds, and the silence after it, s.
+export const BEEPS = {
   run: [[784, 0.11, 0.02], [1174.7, 0.22, 0]],
   walk: [[587.3, 0.11, 0.02], [392, 0.26, 0]],
   surge: [[784, 0.07, 0.02], [987.8, 0.07, 0.02], [1174.7, 0.07, 0.02], [1568, 0.18, 0]],
   finish: [[523.3, 0.12, 0.02], [659.3, 0.12, 0.02], [784, 0.12, 0.02], [1046.5, 0.45, 0]],
-  warning: [[1760, 0.09, 0.02], [1318.5, 0.09, 0.02], [1760, 0.09, 0.02], [1318.5, 0.09, 0]],
+  warning: Array(3).fill([[1760, 0.09, 0.02], [1318.5, 0.09, 0.02]]).flat(),
   tick: [[987.8, 0.05, 0]],
   note: [[659.3, 0.14, 0]],
   link_lost: [[293.7, 0.2, 0.08], [293.7, 0.2, 0.08], [220, 0.35, 0]],
