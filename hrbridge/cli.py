@@ -291,6 +291,47 @@ def pair(
     _remember(mine, path)
 
 
+@app.command()
+def doctor(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="What is to be run; none: what most have.")
+    ] = None,
+    config: ConfigFile = None,
+    mqtt: Broker = None,
+    runner: RunnerId = None,
+    limit_s: LookFor = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all findings, as JSON.")] = False,
+    speak: Annotated[bool, typer.Option("--speak", help="Have it spoken by the headset, too.")] = False,
+) -> None:
+    """Would a run go well? Each thing in a sentence, with the remedy.
+
+    Takes about ten seconds, with the strap on. Exit code 1 when a run would
+    fail.
+    """
+    from hrbridge import doctor as checks
+    from hrbridge import wiring
+
+    if path is not None and config is not None:
+        raise UsageError("doctor: takes one configuration")
+    overrides = wiring.overrides_for((), url=mqtt)
+    if runner is not None:
+        overrides.append(wiring.setting("runner.id", runner))
+    found: list[checks.Finding] = []
+
+    def tell(finding: checks.Finding) -> None:
+        found.append(finding)
+        if not json:
+            print(f"{finding.result:<6} {finding.check:<14} {finding.say}", flush=True)
+
+    ready = asyncio.run(checks.examine(path or config, overrides, limit_s, tell, speak=speak))
+    if json:
+        print(msgspec.json.encode({"ready": ready, "checks": found}).decode())
+    else:
+        print(checks.in_words(found))
+    if not ready:
+        raise typer.Exit(1)
+
+
 def _no_strap(radio_works: bool) -> Exception:
     from hrbridge.strap_list import REMEDY
 

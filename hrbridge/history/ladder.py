@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import pairwise
+from statistics import median
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +24,8 @@ KNOWN_BY_RECORDING = LADDER.index((4, 1))
 # So many runs that went well are one rung; so many hard ones in a row take one back.
 GOOD_TO_RISE = 3
 HARD_TO_FALL = 2
+# So many in a row whose runs came out much shorter, or their walks longer, than the ratio asks for, take one back too.
+SHORT_TO_FALL = 3
 # After an injury: so many runs in a row without symptoms.
 WITHOUT_SYMPTOMS_TO_RISE = 2
 # What hrbridge --trace writes.
@@ -30,6 +34,8 @@ TRACE = ".jsonl"
 RECOVERED_SHARE = 0.8
 # Done is done, if the last walk was left out.
 DONE_SHARE = 0.9
+# The ceiling may shorten runs somewhat: a ratio is held from three quarters of its running for each of its walking.
+HELD_SHARE = 0.75
 # Four weeks without a run cost a rung, eight two.
 REST_DAYS_PER_RUNG = 28
 
@@ -46,7 +52,8 @@ class Standing(Struct, frozen=True):
     """A rung, and how many runs of the ``needed`` ones for the next are there.
 
     ``moved``: rungs up or down by the newest run. ``known``: some run, or the
-    runner, has said where to stand.
+    runner, has said where to stand. ``hard`` and ``short``: so many in a row
+    were hard, or did not hold their ratio.
     """
 
     rung: int
@@ -54,6 +61,8 @@ class Standing(Struct, frozen=True):
     needed: int = GOOD_TO_RISE
     moved: int = 0
     known: bool = False
+    hard: int = 0
+    short: int = 0
 
 
 def name(rung: int) -> str:
@@ -88,6 +97,11 @@ def rung(run: Run) -> int | None:
     return max(below) if run_s > 0 and below else None
 
 
+def walked_only(run: Run) -> bool:
+    """Whether its plan was a walk."""
+    return run.figures.planned_ratio is not None and run.figures.planned_ratio[0] == 0
+
+
 def over_target(run: Run) -> bool:
     """Whether it felt harder than its plan wanted."""
     return run.rpe is not None and run.rpe > run.session.header.plan.rpe_target[1]
@@ -112,22 +126,48 @@ def fell(run: Run) -> bool:
 
 def verdict(run: Run) -> Verdict:
     """Good: done as planned, on target, recovered, and where it can be compared. Without a heart rate, by effort."""
-    figures = run.figures
     if over_target(run) or run.note.soreness is Soreness.STRONG or fell(run):
         return Verdict.HARD
+    on = rung(run)
+    return Verdict.GOOD if _went_well(run) and (on is None or holds(run, on)) else Verdict.OPEN
+
+
+def _went_well(run: Run) -> bool:
+    """As ``Verdict.GOOD``, whichever ratio came out."""
+    figures = run.figures
     done = figures.completion is None or figures.completion >= DONE_SHARE
     said = run.rpe is not None or recovered(run) is not None
-    if done and said and recovered(run) is not False and _held(run) and not figures.hilly:
-        return Verdict.GOOD
-    return Verdict.OPEN
+    return done and said and recovered(run) is not False and not figures.hilly
 
 
-def _held(run: Run) -> bool:
-    """Whether the ratio in the end was still the planned one."""
-    if run.figures.planned_ratio is None or run.figures.last_ratio is None:
-        return True
-    (planned_run_s, planned_walk_s), (run_s, walk_s) = run.figures.planned_ratio, run.figures.last_ratio
-    return run_s * planned_walk_s >= planned_run_s * walk_s
+def hard_in_a_row(before: int, run: Run) -> int:
+    """How many there are with this one; a run for recovery in between is no answer, any other one is."""
+    if verdict(run) is Verdict.HARD:
+        return before + 1
+    return before if run.session.header.plan.purpose is Purpose.RECOVERY else 0
+
+
+def came_out(run: Run) -> tuple[float, float] | None:
+    """(run, walk) in seconds, the medians of what was done; None where there was no ratio to hold."""
+    figures = run.figures
+    if figures.planned_ratio is None:
+        return None
+    runs_s = [after.at_s - before.at_s - before.for_s for before, after in pairwise(figures.walks)]
+    if not runs_s:
+        return figures.last_ratio
+    return median(runs_s), median(walk.for_s for walk in figures.walks)
+
+
+def holds(run: Run, rung: int) -> bool:
+    """Whether what was done is about the ratio of this rung, or a harder one: the run that comes out is what counts."""
+    done, (run_part, walk_part) = came_out(run), LADDER[rung]
+    return done is None or done[0] * walk_part >= HELD_SHARE * done[1] * run_part
+
+
+def came_out_short(run: Run) -> bool:
+    """Whether its ratio was not held, on ground where that can be said."""
+    on = rung(run)
+    return on is not None and not holds(run, on) and not run.figures.hilly
 
 
 def standing(runs: Iterable[Run], *, start: int | None = None, by_symptoms: bool = False) -> Standing:
@@ -139,12 +179,12 @@ def standing(runs: Iterable[Run], *, start: int | None = None, by_symptoms: bool
     calendar nor how well it went. Symptoms that got worse lead down in any case.
     """
     here = _start(start, by_symptoms=by_symptoms)
-    hard, before = 0, None
+    before = None
     for run in oldest_first(runs):
         if rested := rungs_of_rest(before, run):
-            here, hard = _at(here, max(here.rung - rested, min(here.rung, UNKNOWN))), 0
+            here = _at(here, max(here.rung - rested, min(here.rung, UNKNOWN)))
         was = here.rung
-        here, hard = _after(here, hard, run, by_symptoms=by_symptoms)
+        here = _after(here, run, by_symptoms=by_symptoms)
         here, before = replace(here, moved=here.rung - was), run
     return here
 
@@ -172,24 +212,27 @@ def _at(here: Standing, rung: int, towards: int = 0) -> Standing:
     return Standing(min(max(rung, 0), len(LADDER) - 1), towards, here.needed, known=True)
 
 
-def _after(here: Standing, hard: int, run: Run, *, by_symptoms: bool) -> tuple[Standing, int]:
-    """Where one stands after one more run, and how many hard ones there were in a row."""
+def _after(here: Standing, run: Run, *, by_symptoms: bool) -> Standing:
+    """Where one stands after one more run."""
     if fell(run):
-        return _at(here, here.rung - 1), 0
+        return _at(here, here.rung - 1)
     said, on = verdict(run), rung(run)
+    here = replace(here, hard=hard_in_a_row(here.hard, run))
     if said is Verdict.HARD:
-        return (_at(here, here.rung - 1), 0) if hard + 1 == HARD_TO_FALL else (replace(here, towards=0), hard + 1)
+        return _at(here, here.rung - 1) if here.hard == HARD_TO_FALL else replace(here, towards=0)
     if by_symptoms:
         if run.note.symptoms is Symptoms.SAME:
-            return replace(here, towards=0), hard
-        good = run.note.symptoms is Symptoms.NONE and (on is None or on >= here.rung)
+            return replace(here, towards=0)
+        good = run.note.symptoms is Symptoms.NONE and (on is None or on >= here.rung) and not walked_only(run)
     elif run.session.header.plan.purpose is Purpose.RETURN and on is not None and on < here.rung:
-        return _at(here, on), 0  # whoever comes back from an injury stands where that has led
+        return _at(here, on)  # whoever comes back from an injury stands where that has led
     elif said is Verdict.GOOD and on is not None and on >= here.rung and not here.known:
-        return _at(here, on, 1), 0
+        return _at(here, on, 1)
     else:
-        good = said is Verdict.GOOD and on is not None and on >= here.rung
+        good = _went_well(run) and on is not None and on >= here.rung and holds(run, here.rung)
+        if not good and on is not None and on <= here.rung and came_out_short(run):
+            return _at(here, here.rung - 1) if here.short + 1 == SHORT_TO_FALL else replace(here, short=here.short + 1)
     if not good:
-        return here, hard
+        return here
     risen = here.towards + 1 == here.needed
-    return _at(here, here.rung + risen, 0 if risen else here.towards + 1), 0
+    return _at(here, here.rung + risen, 0 if risen else here.towards + 1)

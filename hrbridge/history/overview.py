@@ -41,7 +41,8 @@ class Row(Struct, frozen=True):
     """One run, as a script may want it; the names are those of Figures, Note and Session.
 
     ``planned_run_s`` and ``planned_walk_s`` are those of the whole plan, null where it goes by distance or has no end;
-    ``days_before`` those since the run before, where they were seven or more. ``rpe``, ``load`` (minutes times RPE)
+    ``days_before`` those since the run before, where they were seven or more; ``overrun_s`` of all walks, null without
+    a source of speed. ``rpe``, ``load`` (minutes times RPE)
     and what follows ``ready_after_s`` are null where the runner said nothing.
     """
 
@@ -72,6 +73,9 @@ class Row(Struct, frozen=True):
     walks_recovered: int
     walks_extended: int
     runs_cut: int
+    overrun_s: float | None
+    drift_bpm_per_10_min: float | None
+    finisher_drop_60_bpm: float | None
     drop_60_bpm: float | None
     ready_after_s: float | None
     rpe: float | None
@@ -109,6 +113,7 @@ def _since(table: Sequence[Week], runs: Iterable[Run]) -> list[Run]:
 def _row(run: Run, days_before: int | None) -> Row:
     session, figures, note = run.session, run.figures, run.note
     recovered = recovery(figures)
+    overruns_s = [walk.overrun_s for walk in figures.walks if walk.overrun_s is not None]
     planned_run_s, planned_walk_s = progress.planned_s(session.header.plan) or (None, None)
     return Row(
         id=session.id,
@@ -138,6 +143,9 @@ def _row(run: Run, days_before: int | None) -> Row:
         walks_recovered=figures.walks_recovered,
         walks_extended=figures.walks_extended,
         runs_cut=figures.runs_cut,
+        overrun_s=round(sum(overruns_s), 3) if overruns_s else None,
+        drift_bpm_per_10_min=figures.drift_bpm_per_10_min,
+        finisher_drop_60_bpm=figures.finisher_drop_60_bpm,
         drop_60_bpm=recovered.drop_60_bpm,
         ready_after_s=recovered.ready_after_s,
         rpe=run.rpe,

@@ -18,7 +18,7 @@ from hrbridge.decisions import CueKind, Phase, Reason, Trust
 from hrbridge.history import page, plot, progress
 from hrbridge.history.course import HOLE_S, Course, Foretold, Said, course
 from hrbridge.history.export import whole_file
-from hrbridge.history.figures import Figures, WalkFigures
+from hrbridge.history.figures import REACTION_S, Figures, WalkFigures
 from hrbridge.history.figures import figures as figures_of
 from hrbridge.history.page import Column, Section, Tile, clock
 from hrbridge.history.plot import EASY, GRID, INK, MUTED, PAPER, RUN, SURGE, WALK, Key, Sheet
@@ -463,6 +463,8 @@ def _walks(figures: Figures) -> Section:
         f"Heart rate came down by {fmean(drops):.0f} bpm in a walk on average, {max(drops):.0f} at most; "
         f"recovered in {figures.walks_recovered} of {figures.walks_judged}."
     )
+    if figures.finisher_drop_60_bpm is not None:
+        text += f" In the minute after the last run it came down by {figures.finisher_drop_60_bpm:.0f} bpm."
     keys = [
         Key("●", "walk", "drop at the end of the walk, recovered"),
         Key("○", "walk", "still coming down"),
@@ -646,7 +648,9 @@ def _walk_table(figures: Figures, began_at_s: float) -> list[Section]:
             _whole(walk.required_drop_bpm),
             _whole(walk.drop_60_bpm),
             "–" if walk.ready_after_s is None else f"{walk.ready_after_s:.0f} s",
-            _judged(walk) + (", hill" if walk.hill else ""),
+            _judged(walk)
+            + (", hill" if walk.hill else "")
+            + (f", begun {REACTION_S + walk.overrun_s:.0f} s after the cue" if walk.walked and walk.overrun_s else ""),
         )
         for number, walk in enumerate(figures.walks, start=1)
     ]

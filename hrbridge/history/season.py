@@ -222,12 +222,12 @@ def reached(weeks: Weeks, runs: Iterable[Run]) -> int:
     for run in ladder.oldest_first(runs):
         back = 0
         done = max(0, done - ladder.rungs_of_rest(before, run) * len(weeks[0]))
+        hard = ladder.hard_in_a_row(hard, run)
         if ladder.verdict(run) is Verdict.HARD:
-            hard += 1
             if ladder.fell(run) or hard == ladder.HARD_TO_FALL:
                 back, hard = len(weeks[0]), 0
         elif done < len(sessions) and covers(run, sessions[done]):
-            done, hard = done + 1, 0
+            done += 1
         done, before = max(0, done - back), run
     return done
 

@@ -59,12 +59,6 @@ class BleSensor:
         self._floor = Floor(timings)
         self._radio = Radio(clock, timings, settings.recovery_command)
         self._tasks: list[asyncio.Task[None]] = []
-        first = Wanted(role=Role.FIRST, address=settings.address, name=settings.name, bond=settings.bond)
-        second = Wanted(
-            role=Role.SECOND, address=settings.fallback_address, name=settings.fallback_name, bond=settings.bond
-        )
-        speed = Wanted(role=Role.SPEED, address=settings.speed_address, name=settings.speed_name)
-        all_wanted = [first, *(each for each in (second, speed) if each.address or each.name)]
         brief = replace(timings, connect_s=timings.connect_other_s)
         patience = {
             Role.FIRST: timings,
@@ -72,12 +66,11 @@ class BleSensor:
             Role.SPEED: replace(brief, lost_after_s=SPEED_LOST_AFTER_S, reconnect_after_s=SPEED_RECONNECT_AFTER_S),
         }
         self._links = []
-        for each in all_wanted:
+        for each in all_wanted(settings):
             readers: dict[str, Read] = {HEART_RATE_MEASUREMENT: read_heart_rate}
-            if each is speed:
+            if each.role is Role.SPEED:
                 readers = {TREADMILL_DATA: Treadmill().read, RSC_MEASUREMENT: FootPod().read}
-            wanted = replace(each, others=tuple(other for other in all_wanted if other is not each))
-            self._links.append(Link(wanted, readers, self._radio, clock, patience[each.role], self._news))
+            self._links.append(Link(each, readers, self._radio, clock, patience[each.role], self._news))
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._guard(self._radio.keep()), name="radio")]
@@ -120,6 +113,17 @@ class BleSensor:
             await work
         except Exception as error:
             put(self._news, News(Role.FIRST, error))
+
+
+def all_wanted(settings: Sensor) -> list[Wanted]:
+    """The strap, and what else ``[sensor]`` names."""
+    first = Wanted(role=Role.FIRST, address=settings.address, name=settings.name, bond=settings.bond)
+    second = Wanted(
+        role=Role.SECOND, address=settings.fallback_address, name=settings.fallback_name, bond=settings.bond
+    )
+    speed = Wanted(role=Role.SPEED, address=settings.speed_address, name=settings.speed_name)
+    named = [first, *(each for each in (second, speed) if each.address or each.name)]
+    return [replace(each, others=tuple(other for other in named if other is not each)) for each in named]
 
 
 class Floor:

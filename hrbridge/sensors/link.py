@@ -93,13 +93,18 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     def means(self, heard: Heard) -> bool:
         """Whether this may be it, by what is heard of it."""
+        return self.fits(heard.device.address, heard.name, heard.services)
+
+    def fits(self, address: str, name: str, services: tuple[str, ...]) -> bool:
+        """The same of a device that was heard before."""
         if self.address:
-            return heard.device.address.upper() == self.address.upper()
-        if any((other.address or len(other.name) > len(self.name)) and other.means(heard) for other in self.others):
+            return address.upper() == self.address.upper()
+        closer = (other for other in self.others if other.address or len(other.name) > len(self.name))
+        if any(other.fits(address, name, services) for other in closer):
             return False
         if self.name:  # not every strap advertises the service; one that is named is recognised without
-            return heard.name.casefold().startswith(self.name.casefold())
-        return self.service in heard.services
+            return name.casefold().startswith(self.name.casefold())
+        return self.service in services
 
     def __str__(self) -> str:
         return self.address or self.name or "a heart-rate strap"

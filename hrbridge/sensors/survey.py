@@ -83,7 +83,8 @@ class Found(Struct, frozen=True, kw_only=True):
 
     ``rssi_dbm`` is None for a device that was connected before we came.
     ``heart_rate_bpm`` is that of the last seconds; None without one, and for
-    a strap ``why`` says why, in words. ``in_use``: held by another hrbridge or
+    a strap ``why`` says why, in words. ``contact`` with the skin: None where it does
+    not tell. ``in_use``: held by another hrbridge or
     another program.
     """
 
@@ -93,6 +94,7 @@ class Found(Struct, frozen=True, kw_only=True):
     rssi_dbm: int | None = None
     heart_rate_bpm: int | None = None
     battery_percent: int | None = None
+    contact: bool | None = None
     in_use: bool = False
     changes_address: bool = False
     why: str = ""
@@ -308,14 +310,15 @@ class Survey:
             if isinstance(packet, str):
                 raise Trouble(packet)
             try:
-                bpm = read_heart_rate(0.0, packet, address).heart_rate_bpm
+                sample = read_heart_rate(0.0, packet, address)
             except MalformedPacket:
                 continue
             if first:  # not before the first packet, for some straps answer nothing until then
                 first = False
                 battery_percent = await self._battery_percent(client)
+            bpm = sample.heart_rate_bpm
             why = NO_PULSE if bpm is None else ""
-            self._change(address, heart_rate_bpm=bpm, battery_percent=battery_percent, why=why)
+            self._change(address, heart_rate_bpm=bpm, contact=sample.contact, battery_percent=battery_percent, why=why)
 
     async def _battery_percent(self, client: BleakClient) -> int | None:
         try:

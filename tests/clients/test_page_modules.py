@@ -18,6 +18,7 @@ from hrbridge.clients.tones import BEEPS, Tone
 from hrbridge.decisions import Phase, Reason
 
 HERE = Path(__file__).parent
+FILES = HERE.parents[1] / "hrbridge" / "clients" / "web"
 VECTORS: list[dict[str, Any]] = json.loads((HERE / "attention_vectors.json").read_text(encoding="utf-8"))
 WELL = {
     "runner_id": "alex",
@@ -75,6 +76,11 @@ def test_on_the_page_nobody_jumps_about(page: dict[str, Any]) -> None:
 
 def test_r2_stands_before_r10(page: dict[str, Any]) -> None:
     assert page["sorted"] == ["ann", "r1", "r2", "r10"]
+
+
+def test_nothing_moves_by_itself() -> None:
+    style = (FILES / "style.css").read_text(encoding="utf-8")
+    assert [word for word in ("transition", "animation", "@keyframes", "scroll-behavior") if word in style] == []
 
 
 def test_every_reason_is_explained(page: dict[str, Any]) -> None:

@@ -227,6 +227,7 @@ def test_json_tells_a_run_in_numbers(hrbridge: Hrbridge, journal: Path):
     }
     told |= {"distance_m", "mean_heart_rate_bpm", "peak_heart_rate_bpm", "rpe", "load", "completion", "walks"}
     told |= {"walks_recovered", "drop_60_bpm", "ready_after_s", "days_before", "stage"}
+    told |= {"overrun_s", "finisher_drop_60_bpm", "drift_bpm_per_10_min"}
     assert told <= run.keys()
     assert (run["started_at"], run["plan"], run["ended"]) == ("2026-11-20T18:00:00Z", "1:1", "finished")
     assert (run["run_s"], run["walk_s"], run["planned_run_s"], run["planned_walk_s"]) == (180.0, 180.0, 180.0, 180.0)

@@ -200,6 +200,14 @@ def test_every_walk_is_a_row(novice: Kept) -> None:
     ]
 
 
+def test_who_began_to_walk_late_reads_when_and_what_the_end_brought(novice: Kept) -> None:
+    late = replace(novice.figures.walks[0], walked=True, overrun_s=15.0)
+    sums = replace(novice.figures, walks=(late, *novice.figures.walks[1:]), finisher_drop_60_bpm=31.4)
+    page = Written(report.report(Run(novice.run.session, sums, Note()), novice.way))
+    assert page.tables["The walk breaks"][1][-1].endswith(", begun 25 s after the cue")
+    assert "In the minute after the last run it came down by 31 bpm." in page.sections["Each walk's drop"]
+
+
 def test_the_walks_that_recovered_are_counted_in_the_table(novice: Kept) -> None:
     judged = [row[-1] for row in novice.page.tables["The walk breaks"]]
     assert judged.count("recovered") == novice.figures.walks_recovered

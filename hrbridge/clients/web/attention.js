@@ -29,7 +29,9 @@ export const NEED = {
 
 // By what is known of this runner alone; view is that of scene.js.
 export function attention(view) {
-  if (view.phase === null) return { need: view.link === "bridge offline" ? NEED.GONE : NEED.WAITING, why: "not started" };
+  if (view.phase === null) {
+    return { need: view.link === "bridge offline" ? NEED.GONE : NEED.WAITING, why: "not started" };
+  }
   if (view.phase === "finished") return { need: NEED.FINISHED, why: "finished" };
   if (view.link === "bridge offline") {
     const vanished = ACTIVE.includes(view.phase) && view.age_s !== null && view.age_s <= VANISHED_FOR_S;

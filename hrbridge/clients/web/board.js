@@ -67,8 +67,9 @@ class Card {
     const phase = view.phase ?? "waiting";
     const old = view.fresh || phase === "finished" ? "" : " old";
     if (this.item.className !== phase + old) this.item.className = phase + old;
-    const timed = view.remaining_s !== null && view.remaining_s !== undefined && phase !== "waiting" && phase !== "finished";
-    this.#write("bpm", view.heart_rate_bpm === null ? "–" : `${Math.round(view.heart_rate_bpm)}${view.trust === "doubtful" ? "?" : ""}`);
+    const timed = view.remaining_s !== null && phase !== "waiting" && phase !== "finished";
+    const doubt = view.trust === "doubtful" ? "?" : "";
+    this.#write("bpm", view.heart_rate_bpm === null ? "–" : `${Math.round(view.heart_rate_bpm)}${doubt}`);
     this.#write("phase", PHASE[phase] ?? phase);
     this.#write("left", timed ? left(view.remaining_s) : "");
     this.#write("why", why);
@@ -110,11 +111,16 @@ function place(section, ranked) {
 function drawHead(looks) {
   const many = `${runners.size} runner${runners.size === 1 ? "" : "s"}`;
   write("count", looks === 0 ? many : `${many}, ${looks} to look at`);
-  const why = link.up ? (joined ? "" : brokerWhy && "The broker is out of reach. Trying again.") : "No connection to the display. Trying again.";
-  const trouble = why || (runners.size === 0 ? "Nobody is here yet." : "");
-  $("trouble").hidden = trouble === "";
+  const why = trouble();
+  const empty = runners.size === 0 ? "Nobody is here yet." : "";
+  $("trouble").hidden = (why || empty) === "";
   $("trouble").classList.toggle("calm", why === "");
-  write("trouble", trouble);
+  write("trouble", why || empty);
+}
+
+function trouble() {
+  if (!link.up) return "No connection to the display. Trying again.";
+  return !joined && brokerWhy !== "" ? "The broker is out of reach. Trying again." : "";
 }
 
 function write(id, text) {

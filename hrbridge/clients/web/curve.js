@@ -32,7 +32,8 @@ export class Curve {
     this.#begin(state.sid);
     this.#ceilingBpm = state.ceiling_bpm ?? null;
     if (this.#bands.at(-1)?.phase !== state.phase) {
-      this.#bands.push({ fromS: state.ts_ms / 1000 - (this.#bands.length ? 0 : state.phase_elapsed_s), phase: state.phase });
+      const beforeS = this.#bands.length ? 0 : state.phase_elapsed_s; // the first was there before us
+      this.#bands.push({ fromS: state.ts_ms / 1000 - beforeS, phase: state.phase });
     }
     this.take(state.sid, state.ts_ms, state.heart_rate_bpm);
   }

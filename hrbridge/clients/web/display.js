@@ -6,7 +6,7 @@ import { Link, nowS } from "./link.js";
 import { Scene } from "./scene.js";
 import { Sounds } from "./sounds.js";
 
-// Twice a second: no second of the countdown is ever skipped.
+// Four times a second: a second of the countdown is never late by more than an eye sees.
 const REDRAW_MS = 250;
 // A runner cannot see that a page has fallen silent; the numbers of follower.py and scene.py.
 const LINK_LOST_S = 8;
@@ -17,14 +17,23 @@ const TOLD_FOR_S = 6;
 const EFFORTS = ["rest", "very light", "light", "moderate", "somewhat hard", "hard", "hard", "very hard", "very hard",
   "extremely hard", "all I have"];
 const MAIN = { waiting: ["start", "Start"], paused: ["resume", "Resume"], finished: null };
-const SOUNDS_OF_PHASE = { run: "run", surge: "surge", walk: "walk", warmup: "walk", cooldown: "walk", finished: "finish" };
+const SOUNDS_OF_PHASE = {
+  run: "run",
+  surge: "surge",
+  walk: "walk",
+  warmup: "walk",
+  cooldown: "walk",
+  finished: "finish",
+};
+// Not yet is no trouble.
+const CALM = ["no broker", "nothing heard", "waiting for news"];
 const MOVING = ["warmup", "run", "surge", "walk", "cooldown"];
 
 const $ = (id) => document.getElementById(id);
 const scene = new Scene();
 const sounds = new Sounds();
 const curve = new Curve($("curve"));
-const waiting = new Map(); // wishes without an answer yet, by id: what was asked, and when
+const waiting = new Map(); // wishes without an answer yet, by id: what was asked, which effort, and when
 let brokerWhy = "";
 let brokerUp = false;
 let mayCommand = true; // until the server says otherwise
@@ -67,7 +76,9 @@ function hear(message, receivedAtS) {
 
 function react(heard) {
   if (heard === null) return;
-  if (heard.beat) curve.take(heard.beat.sid, heard.beat.ts_ms, heard.beat.trust === "none" ? null : heard.beat.heart_rate_bpm);
+  if (heard.beat && heard.beat.trust !== "none") {
+    curve.take(heard.beat.sid, heard.beat.ts_ms, heard.beat.heart_rate_bpm);
+  }
   if (heard.present) present();
   if (heard.cue) cued(heard.cue, heard.verdict);
   if (heard.result) answered(heard.result);
@@ -96,12 +107,12 @@ function cued(cue, verdict) {
 
 // -- what is asked for --
 
-function wish(said, asked) {
+function wish(said, asked, rpe = null) {
   number += 1;
   const id = `page-${number}`;
   if (!mayCommand) return tell("This page may only look: open it with the whole address.");
   if (!link.say({ ...said, id })) return tell(`Not sent, for there is no connection: ${asked}.`);
-  waiting.set(id, { asked, atS: nowS() });
+  waiting.set(id, { asked, rpe, atS: nowS() });
   tell(`${asked} …`);
 }
 
@@ -117,7 +128,7 @@ function answered({ id, ok, error }) {
 }
 
 function report(rpe) {
-  wish({ type: "rpe", rpe }, `Effort ${rpe}`);
+  wish({ type: "rpe", rpe }, `Effort ${rpe}`, rpe);
 }
 
 function pressMain() {
@@ -173,7 +184,7 @@ function drawTrouble(view, over, at) {
   const why = trouble(view);
   $("trouble").hidden = why === "" || over;
   write("trouble", why);
-  $("trouble").classList.toggle("calm", link.up && brokerWhy === "" && ["no broker", "nothing heard", "waiting for news"].includes(view.link));
+  $("trouble").classList.toggle("calm", link.up && brokerWhy === "" && CALM.includes(view.link));
   const lost = view.phase !== null && MOVING.includes(view.phase) && (view.age_s === null || view.age_s > LINK_LOST_S);
   if (lost && !lostTold && view.link !== "waiting for news") {
     lostTold = true;
@@ -181,10 +192,9 @@ function drawTrouble(view, over, at) {
     sounds.play("link_lost");
     announce("Link lost. The times go on by themselves.");
   }
-  for (const [id, { asked, atS }] of waiting) {
-    if (at - atS < ANSWER_WITHIN_S) continue;
-    waiting.delete(id);
-    if (!asked.startsWith("Effort")) tell(`${asked}: no answer.`); // an effort is answered by state alone
+  for (const [id, { asked, rpe, atS }] of waiting) {
+    if (rpe !== null && rpe === scene.state?.rpe) answered({ id, ok: true }); // an effort is answered by state alone
+    else if (at - atS > ANSWER_WITHIN_S) answered({ id, ok: false, error: "no answer" });
   }
   if (at > toldUntilS) write("told", "");
 }
@@ -214,7 +224,7 @@ function drawPhase(view, state) {
   const phase = view.phase ?? "waiting";
   setClass("phase", phase);
   write("phase-word", PHASE[phase] ?? phase);
-  const timed = view.remaining_s !== null && view.remaining_s !== undefined && phase !== "waiting" && phase !== "finished";
+  const timed = view.remaining_s !== null && phase !== "waiting" && phase !== "finished";
   write("left", timed ? left(view.remaining_s) : phase === "finished" ? clock(state.elapsed_s) : "");
   write("next", next(state, phase));
   const wholeS = timed ? view.phase_elapsed_s + view.remaining_s : 0;
@@ -256,7 +266,8 @@ function drawControls(view, at) {
   const main = mainAction(view.phase);
   write("main", main?.[1] ?? "Start");
   $("main").disabled = main === null;
-  $("extend").disabled = $("skip").disabled = $("stop").disabled = !MOVING.includes(view.phase) && view.phase !== "paused";
+  const running = MOVING.includes(view.phase) || view.phase === "paused";
+  $("extend").disabled = $("skip").disabled = $("stop").disabled = !running;
   $("controls").hidden = $("effort").hidden = !mayCommand;
   const confirming = at < stopUntilS;
   write("stop", confirming ? "Stop now?" : "Stop");

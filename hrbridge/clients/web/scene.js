@@ -137,7 +137,9 @@ export class Scene {
     const state = this.state;
     const age_s = state === null ? null : this.#ageS(state, nowS);
     const link = this.#link(age_s);
-    if (state === null) return { link, fresh: false, age_s, phase: null, heart_rate_bpm: null, trust: "none" };
+    if (state === null) {
+      return { link, fresh: false, age_s, phase: null, remaining_s: null, heart_rate_bpm: null, trust: "none" };
+    }
     const here = this.#online !== false;
     const passedS = TIMED.includes(state.phase) && age_s !== null && here ? this.#pace * age_s : 0;
     const leftS = state.phase_remaining_s;
