@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ import typer
 
 from hrbridge.config import Purpose, SeasonGoal
 from hrbridge.errors import InputFileError, UsageError
-from hrbridge.journal import Energy, Soreness, Symptoms
+from hrbridge.journal import Energy, Session, Soreness, Symptoms
 
 JournalFile = Annotated[
     Path | None, typer.Option("--journal", metavar="PATH", help="Where runs are kept; else as configured.")
@@ -28,6 +29,25 @@ history_app = typer.Typer(invoke_without_command=True)
 app.add_typer(history_app, name="history")
 
 
+def _adding_up(sessions: Sequence[Session]) -> Iterator[Session]:
+    """One by one, with a bar on a terminal: after an update a thousand runs take a minute."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    if not sessions or not terminal.is_terminal:
+        yield from sessions
+        return
+    with Progress(console=terminal, transient=True) as bar:
+        yield from bar.track(sessions, description=f"Adding up {len(sessions)} run{'s' if len(sessions) != 1 else ''}")
+
+
+def _is_a_file(option: str, out: Path) -> None:
+    """Raises UsageError for what stands for standard output: there it is said what is in the file."""
+    if str(out) in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        raise UsageError(f"{option} {out}: needs a file to write")
+
+
 @history_app.callback()
 def history(
     context: typer.Context,
@@ -35,7 +55,8 @@ def history(
     config: ConfigFile = None,
     runner: RunnerId = None,
     weeks: Annotated[
-        int | None, typer.Option("--weeks", metavar="N", min=1, help="How many weeks back; 12, and all as JSON.")
+        int | None,
+        typer.Option("--weeks", metavar="N", min=1, help="How many weeks back; else 12 or ten runs, and all as JSON."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON instead.")] = False,
 ) -> None:
@@ -44,9 +65,10 @@ def history(
     Each run with its heart rate, up at the end of a run and down at that of
     its walk. The table of weeks shows the ratio that was planned most and the
     medians of its runs: time, distance, heart rate and effort of runs and walk
-    breaks. A week is seven days from the day of the first run. load: minutes
-    times RPE. held: more than in the first week shown, at a heart rate at most
-    7 bpm and an effort at most 1 higher.
+    breaks. A week is seven days from the day of the first run, and after more
+    than eight weeks without one they count from 1 again. load: minutes, with
+    warm-up and cool-down, times RPE. held: more than in the first week shown,
+    at a heart rate at most 7 bpm and an effort at most 1 higher.
     """
     if context.invoked_subcommand is not None:
         return
@@ -57,14 +79,21 @@ def history(
     from hrbridge.history.runs import runs
 
     with past.opened(journal, config, runner) as kept:
-        found = runs(kept.journal, kept.runner_id)
+        found = runs(kept.journal, kept.runner_id, _adding_up)
         if json:
             typer.echo(msgspec.json.encode(overview.overview(found, weeks)).decode())
         elif not found:
             typer.echo(f"{kept.journal.path}: no runs yet; a live run or hrbridge import begins the history.")
         else:
-            newest, now = weeks or overview.SHOWN_WEEKS, timeline.moment()
-            text = overview.as_text(found, kept.config, newest_weeks=newest, now=now, encoding=sys.stdout.encoding)
+            text = overview.as_text(
+                found,
+                kept.config,
+                newest_weeks=weeks,
+                now=timeline.moment(),
+                encoding=sys.stdout.encoding,
+                columns=shutil.get_terminal_size().columns,
+                goes_on=any(past.goes_on(kept, run.session) for run in found),
+            )
             typer.echo(text)
 
 
@@ -84,12 +113,15 @@ def history_delete(
     journal, config = journal or before.get("journal"), config or before.get("config")
     with past.opened(journal, config, runner or before.get("runner")) as kept:
         session = kept.session(wanted)
-        past.refuse_while_it_goes_on(kept, session)
+        if past.goes_on(kept, session):
+            raise UsageError(f"{kept.journal.path}: run {session.id} goes on: stop it first")
         what = f"run {session.id} of {session.started_at or 'no date'}, plan {session.header.plan.name}"
         if not yes:
             if not sys.stdin.isatty():
                 raise UsageError(f"history delete: no terminal to ask on; --yes deletes {what}")
-            typer.confirm(f"Delete {what}, for good?", abort=True)
+            if not typer.confirm(f"Delete {what}, for good?"):
+                typer.echo("Nothing deleted.")
+                return
         kept.journal.delete(session.id)
         typer.echo(f"{kept.journal.path}: deleted {what}.")
 
@@ -117,6 +149,7 @@ def export(
     if len(chosen) != 1:
         raise UsageError("export: takes one of --fit, --tcx, --csv and --trace, with the file to write")
     ((form, out),) = chosen
+    _is_a_file(f"export --{form}", out)
     with past.opened(journal, config, runner) as kept:
         typer.echo(f"{out}: {past.export_run(kept, wanted, form, out)}")
 
@@ -140,20 +173,26 @@ def report(
     from rich.console import Console
 
     from hrbridge import past
+    from hrbridge.history import plot, season_report
     from hrbridge.history import report as run_report
-    from hrbridge.history import season_report
+    from hrbridge.history.runs import runs
 
     if season and out is not None:
         raise UsageError(f"report --season: takes only the file to write: hrbridge report --season {out}")
     if out is None and (not wanted or wanted == "last" or wanted.isdecimal()):
         raise UsageError("report: needs the file to write: hrbridge report last run.html")
     chosen, file = (wanted, out) if out is not None else ("last", Path(wanted))
-    waiting = Console(stderr=True).status("Adding up ...")  # seen on a terminal only
-    with past.opened(journal, config, runner) as kept, waiting:
+    _is_a_file("report", file)
+    plot.require()
+    drawing = Console(stderr=True).status("Drawing ...")  # seen on a terminal only
+    with past.opened(journal, config, runner) as kept:
         if season:
-            said = season_report.write(kept.journal, kept.runner_id, file)
+            found = runs(kept.journal, kept.runner_id, _adding_up)
+            with drawing:
+                said = season_report.write(kept.journal, found, file)
         else:
-            said = run_report.write(kept.journal, kept.session(chosen), file)
+            with drawing:
+                said = run_report.write(kept.journal, kept.session(chosen), file)
     typer.echo(f"{file}: {said}")
 
 
@@ -204,7 +243,7 @@ def import_(
         console=terminal, transient=True, disable=not terminal.is_terminal, redirect_stdout=sys.stdout.isatty()
     )
     with past.opened(journal, config, runner, create=True) as kept, bar, _each_said_once():
-        for file in bar.track(files, description=f"Importing {len(files)} files"):
+        for file in bar.track(files, description=f"Importing {len(files)} file{'s' if len(files) != 1 else ''}"):
             try:
                 number, is_new = past.import_run(kept, file, config, overrides, lenient=lenient)
             except (InputFileError, UsageError) as error:
@@ -243,9 +282,12 @@ def next_run(
     Three good runs (done as planned, effort on target, walks recovered, not on
     hills) are one rung up the ladder of ratios, two hard ones one down. A goal
     in [season], or --goal, leads over weeks; return goes by symptoms alone.
-    Low energy, strong soreness, a week without a run, a second run today or a
-    week far above the usual make it a rung easier.
+    Low energy, strong soreness, a week without a run or a second run today make
+    it a rung easier, and no longer than usual; a week far above the usual makes
+    it shorter. After two days of running a rest or a walk comes first.
     """
+    import shlex
+
     import msgspec
 
     from hrbridge import past, timeline, wiring
@@ -267,7 +309,10 @@ def next_run(
     found, days = [], {}
     if path.exists():  # before the first run there is none
         with past.opened(path, None, whose) as kept:
-            found, days = runs(kept.journal, kept.runner_id), kept.journal.days(kept.runner_id)
+            known = kept.journal.runner_ids()
+            if runner is not None and known and runner not in known:
+                raise UsageError(f"{path}: no run of {runner}; there are runs of {', '.join(known)}")
+            found, days = runs(kept.journal, kept.runner_id, _adding_up), kept.journal.days(kept.runner_id)
     imperial = settings is not None and settings.runner.units is Units.IMPERIAL
     today = local_day(timeline.moment().unix_s)
     said = advice.Said(energy, soreness, symptoms, purpose)
@@ -279,6 +324,9 @@ def next_run(
     typer.echo("\n".join([*advice.lines(answer), *habits.lines(days, today, imperial=imperial)]))
     if config is None:
         typer.echo("CONFIG: your configuration; with --config FILE it stands there.")
+    as_given = {"--config": config, "--journal": journal, "--runner": runner}
+    options = [part for option, value in as_given.items() if value is not None for part in (option, str(value))]
+    typer.echo(f"Afterwards: {shlex.join(['hrbridge', 'log', *options])}")
 
 
 @app.command("log")

@@ -80,13 +80,14 @@ def replay_session(
     return wiring.replayed(recording, path, overrides)
 
 
-def refuse_while_it_goes_on(past: Past, session: Session) -> None:
-    """Raises UsageError when an hrbridge is writing this run."""
+def goes_on(past: Past, session: Session) -> bool:
+    """Whether an hrbridge is writing this run."""
     from hrbridge.sinks.journal import recording_alone
 
+    if session.ended is not None:
+        return False
     with recording_alone(past.journal.path, session.runner_id) as alone:
-        if session.ended is None and not alone:
-            raise UsageError(f"{past.journal.path}: run {session.id} goes on: stop it first")
+        return not alone
 
 
 def import_run(
@@ -95,8 +96,9 @@ def import_run(
     """Put a past recording into the journal; returns the number of its run, and whether that is new.
 
     Stepped as ``replay_session`` steps it; a trace keeps its plan and its steps
-    as they are, for they are what happened. Raises InputFileError, UsageError
-    where this one cannot be read, JournalError where none can be written.
+    as they are, for they are what happened. A ride is no run, unless ``lenient``.
+    Raises InputFileError, UsageError where this one cannot be read, JournalError
+    where none can be written.
     """
     from hrbridge.history.figures import VERSION, figures
     from hrbridge.sensors import activity_files
@@ -105,12 +107,17 @@ def import_run(
     try:
         with file.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except IsADirectoryError:
+        raise InputFileError(f"{file}: is a folder: name the files in it: {file}/*") from None
     except OSError as error:
         raise InputFileError(f"{file}: cannot be read: {error.strerror}") from None
     known = past.journal.imported(sha256)
     if known is not None:
         return known, False
     recording, runner_id = activity_files.read(file, lenient=lenient), wiring.setting("runner.id", past.runner_id)
+    if not (recording.on_foot or lenient):
+        what = f"its sport is {recording.sport}" if recording.sport else "nobody runs as fast"
+        raise InputFileError(f"{file}: is no run: {what}; --lenient takes it all the same")
     for note in recording.notes if lenient else ():
         log.warning("%s: %s", file, note)
     if recording.header is not None:

@@ -51,7 +51,7 @@ async def look(settings: Sensor, bridge: Awaitable[Bridge | None], clock: Clock,
     async with Survey(clock, address=settings.address) as survey:
         await survey.until(enough, look_s)
         found, works = survey.found(), survey.radio_works
-    if not works:
+    if not works and not found:  # what is held already is found before the scan
         tell(fails("bluetooth", "the adapter was lost meanwhile: is something else resetting it?"))
         return
     mine = await strap(wanted, found, bridge, tell)

@@ -20,9 +20,9 @@ def look(path: Path | None, overrides: Sequence[str], tell: Tell) -> Config | No
         tell(hint("configuration", NONE_GIVEN))
         return config.load(None, ["runner.age_years=40", "runner.resting_heart_rate_bpm=60", *overrides])
     try:
-        settings = config.load(path, overrides)
-        tell(ok("configuration", wiring.in_words(settings, path)))
         session = wiring.session(path, overrides, sensor=None)
+        settings = session.config
+        tell(ok("configuration", wiring.in_words(settings, path)))
     except HrbridgeError as error:
         tell(fails("configuration", str(error)))
         return None

@@ -127,7 +127,7 @@ class Conversation:
             bridge = Bridge(self._state) if self._online else None
             if bridge is None:
                 refused = refused or await self._publish(client)
-            tell(refused or ok("broker", f"{locate(self._mqtt)} lets {self._who} in, and his messages through"))
+            tell(refused or ok("broker", f"{locate(self._mqtt)} lets {self._who} in, and their messages through"))
             if bridge is not None:
                 unit = f"hrbridge@{self._runner_id}"
                 tell(

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
-from math import floor
+from itertools import count, pairwise
+from math import floor, inf
 from statistics import mean, median
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from hrbridge.config import Plan, PlanTable, Purpose, SeasonGoal, WalkInstead
 from hrbridge.control import plan as plans
 from hrbridge.control import words
 from hrbridge.control.plan import LADDER
+from hrbridge.decisions import Reason
 from hrbridge.history import habits, ladder, season
 from hrbridge.history.ladder import Standing, Verdict
 from hrbridge.history.progress import GAP_DAYS, planned_s, total_s
@@ -28,7 +30,16 @@ from hrbridge.journal import Day, Energy, Soreness, Symptoms
 FIRST_MINUTES = 20
 HABIT_MINUTES = 30
 USUAL_RUNS = 3  # of which one may have been a short one
-LONGER_BY_MINUTES = 2  # a tenth, so that even the third run of a week is within a fifth
+LONGER_BY_MINUTES = 2  # a tenth (more of longer ones), so that even the third run of a week is within a fifth
+# After four weeks without a run the first week comes again.
+FROM_ANEW_DAYS = ladder.REST_DAYS_PER_RUNG
+# A rest day after two days of running, as with three or four runs a week; whoever asks for more has chosen.
+DAYS_IN_A_ROW = 2
+USUAL_PER_WEEK = 4
+# Symptoms that got worse again, on an easier ratio, ask for walking alone.
+WORSE_TO_WALK = 2
+# A long run of one's own is as much longer as a week may be.
+LONG_GROWTH = 1.2
 # What the ladder leads to is an easy run, however long the last one was.
 LADDER_MINUTES = (10, 60)
 # All that the day says together makes it at most so much easier: beyond that a walk is the better choice.
@@ -82,7 +93,8 @@ class Advice(Struct, frozen=True):
     """What to run today. ``minutes`` are those of runs and walk breaks; ``overrides`` as for ``--set``.
 
     ``week`` of ``weeks`` and ``run_of_week`` where a season leads, else null.
-    ``walk_instead``: a command for a brisk walk as long, where a rest is wise, else null.
+    ``walk_instead``: a command for a brisk walk as long, where a rest is wise, else null; where the walk is the
+    advice, ``command`` is the same. ``rest``: a rest would do as well.
     ``steps_goal`` of a day and ``walk_goal_m`` after a run: null for whoever never said any.
     """
 
@@ -93,6 +105,7 @@ class Advice(Struct, frozen=True):
     why: tuple[Why, ...]
     command: str
     walk_instead: str | None
+    rest: bool
     week: int | None
     weeks: int | None
     run_of_week: int | None
@@ -111,6 +124,7 @@ def advise(
     imperial: bool = False,
 ) -> Advice:
     """What to run ``today`` (local) after these runs, newest first. Raises ConfigError for a season that cannot be."""
+    given, noted = said.symptoms, runs[0].note.symptoms if runs else None
     counted, said = _carried([run for run in runs if run.counts], said, today)
     told = _that_tell(counted, settings)
     standing = ladder.standing(
@@ -120,30 +134,54 @@ def advise(
     )
     weeks = season.of(settings)
     leads = bool(weeks) and weeks[0][0].rung <= standing.rung
-    why = [_history(standing, told), *_goal(settings, standing, leads=leads)]
+    goal = _goal(settings, standing, leads=leads)
     week = run_of_week = None
     if leads:
         done, per_week = season.reached(weeks, told), len(weeks[0])
         week, run_of_week = (part + 1 for part in divmod(min(done, per_week * len(weeks) - 1), per_week))
         asked = weeks[week - 1][run_of_week - 1]
-        why.append(_place(weeks, done))
+        goal.append(_place(weeks, done))
     else:
-        asked = Dose(standing.rung, _minutes(told, standing, settings))
+        asked = Dose(standing.rung, _usual_minutes(told, today) or settings.start_minutes or FIRST_MINUTES)
+    wanted = _wanted(said, settings, counted, asked, today, leads=leads)
+    last = next((on for run in told if (on := ladder.rung(run)) is not None), None)
+    if last is not None and asked.rung > last + 1 and not (leads and wanted is Purpose.LONG):
+        asked = replace(asked, rung=last + 1)
+        goal.append(Why(Factor.HISTORY, f"one rung at a time: the last run was {ladder.name(last)}"))
     first = _first_workout(counted, today)
+    quiet = not _walk_until_quiet(counted, said, standing, today)
+    rest = _rest_day(counted, settings, today)
     day = [
         *_terrain(counted, standing),
-        *_rest(counted, asked, today),
-        *_felt(said, already=bool(told) and not leads),
+        *_rest(counted, asked, standing, today),
+        *rest,
+        *_felt(said, settings, already=bool(told) and not leads, quiet=quiet, unkept=given if given != noted else None),
         *_second(first, asked),
-        *_load(counted, asked, today),
     ]
-    purpose, day = _purpose(_wanted(said, settings, counted, asked, today), day, standing)
-    day += _high_energy(said, day, standing, purpose)
+    eased = bool(rest) or said.symptoms is Symptoms.WORSE or standing.moved < 0 or any(why.rungs < 0 for why in day)
+    eased |= wanted is Purpose.RECOVERY or _days_off(counted, today) >= GAP_DAYS
+    asked = replace(asked, minutes=_minutes(asked, told, standing, settings, today, leads=leads, eased=eased))
+    if first is not None:
+        asked = replace(asked, minutes=max(min(asked.minutes, floor(_planned_min(first) / 2)), 1))
+    if not quiet:
+        asked = replace(asked, minutes=max(asked.minutes // 2, min(asked.minutes, LADDER_MINUTES[0])))
+    most = _most_minutes(counted, today)
+    fits = asked.minutes <= most
+    may_be_harder = fits and not eased and standing.known
+    purpose, asked, of_purpose = _purpose(wanted, asked, may_be_harder=may_be_harder, said=said.purpose, most=most)
+    day += [*_load(counted, asked, today), *of_purpose]
+    too_little_left = most < LADDER_MINUTES[0]
+    if not fits:
+        asked = replace(asked, minutes=max(floor(most), min(asked.minutes, LADDER_MINUTES[0])))
+    day += _high_energy(said, purpose, may_be_harder=may_be_harder and (last is None or asked.rung <= last))
     rungs = _together(day)
-    asked = replace(asked, rung=min(max(asked.rung + rungs, 0), len(LADDER) - 1))
-    why += [*day, *_longest(counted, asked, imperial=imperial)]
+    asked = replace(asked, rung=_eased(asked.rung, rungs, last, day))
+    longest = _longest(counted, asked, imperial=imperial) if fits and not eased else []
+    why = [*_history(standing, runs, told, asked, leads=leads), *goal, *day, *longest]
     overrides = _overrides(asked, purpose, first)
     command = _command(config_path, asked, overrides)
+    walk = f"{command} --set plan.walk_instead={WalkInstead.TIME}"
+    walk_first = bool(rest) or too_little_left or not quiet
     wise = rungs <= -MOST_RUNGS_EASIER or said.symptoms is Symptoms.WORSE or (rungs < 0 and asked.rung == 0)
     return Advice(
         ratio=ladder.name(asked.rung),
@@ -151,8 +189,9 @@ def advise(
         purpose=purpose,
         overrides=overrides,
         why=tuple(why),
-        command=command,
-        walk_instead=f"{command} --set plan.walk_instead={WalkInstead.TIME}" if wise else None,
+        command=walk if walk_first else command,
+        walk_instead=walk if walk_first or wise else None,
+        rest=walk_first and quiet,
         week=week,
         weeks=len(weeks) if leads else None,
         run_of_week=run_of_week,
@@ -187,34 +226,115 @@ def _that_tell(runs: Sequence[Run], settings: config.Season) -> list[Run]:
     return list(runs)
 
 
-def _minutes(runs: Sequence[Run], standing: Standing, settings: config.Season) -> int:
-    """As long as the last easy runs, or a little longer up to half an hour: where the ratio stays, and it went well."""
-    usual = [run for run in runs if run.session.header.plan.purpose in (Purpose.EASY, Purpose.RETURN)][:USUAL_RUNS]
-    if not usual:
-        return settings.start_minutes or FIRST_MINUTES
+def _planned_min(run: Run) -> float:
+    return (run.session.header.plan.total_s or run.figures.main_s) / 60
+
+
+def _easy_minutes(runs: Sequence[Run]) -> list[int]:
+    """Of the easy ones, newest first, within what the ladder leads to."""
     lowest, highest = LADDER_MINUTES
-    lengths_s = [run.session.header.plan.total_s or run.figures.main_s for run in usual]
-    longest = min(max(round(max(lengths_s) / 60), lowest), highest)
-    went_well = ladder.verdict(usual[0]) is Verdict.GOOD and lengths_s[0] == max(lengths_s)
+    easy = [run for run in runs if run.session.header.plan.purpose in (Purpose.EASY, Purpose.RETURN)]
+    return [min(max(round(_planned_min(run)), lowest), highest) for run in easy]
+
+
+def _usual_minutes(runs: Sequence[Run], today: date) -> int | None:
+    """As long as the last easy runs since the last week without one; None where there are none."""
+    since = runs if _days_off(runs, today) >= FROM_ANEW_DAYS else _since_break(runs, GAP_DAYS)
+    return max(_easy_minutes(since)[:USUAL_RUNS], default=None)
+
+
+def _since_break(runs: Sequence[Run], days: int) -> list[Run]:
+    """Those of them (newest first) after the last so many days without one."""
+    for n, (after, before) in enumerate(pairwise(runs), start=1):
+        if after.day is not None and before.day is not None and (after.day - before.day).days >= days:
+            return list(runs[:n])
+    return list(runs)
+
+
+def _days_off(runs: Sequence[Run], today: date) -> int:
+    """The days since the last run; 0 where nobody knows."""
+    return (today - runs[0].day).days if runs and runs[0].day is not None else 0
+
+
+def _minutes(
+    asked: Dose,
+    runs: Sequence[Run],
+    standing: Standing,
+    settings: config.Season,
+    today: date,
+    *,
+    leads: bool,
+    eased: bool,
+) -> int:
+    """A little longer up to half an hour, or what was usual, where the ratio stays and it went well; else no longer."""
+    if (days := _days_off(runs, today)) >= GAP_DAYS:
+        return _after_days_off(asked.minutes, days)
+    if eased:
+        return min(asked.minutes, _usual_minutes(runs, today) or asked.minutes)
+    since = _since_break(runs, FROM_ANEW_DAYS)
+    if leads:  # after a long rest it is reached again step by step
+        longest = max((round(_planned_min(run)) for run in since), default=0)
+        return asked.minutes if len(since) == len(runs) else min(asked.minutes, _longer(longest))
+    easy = _easy_minutes(runs)
+    newest = runs[0] if runs else None
+    went_well = newest is not None and ladder.verdict(newest) is Verdict.GOOD and easy[:1] == [asked.minutes]
     if settings.goal is SeasonGoal.RETURN:
-        went_well &= usual[0].note.symptoms is Symptoms.NONE
-    if went_well and standing.moved == 0 and longest < HABIT_MINUTES:
-        return min(longest + LONGER_BY_MINUTES, HABIT_MINUTES)
-    return longest
+        went_well &= newest is not None and newest.note.symptoms is Symptoms.NONE
+    before = max(HABIT_MINUTES, *easy, asked.minutes)
+    return min(_longer(asked.minutes), before) if went_well and standing.moved == 0 else asked.minutes
 
 
-def _history(standing: Standing, runs: Sequence[Run]) -> Why:
-    here = ladder.name(standing.rung)
-    if not standing.known:
-        before = "no run here has told yet" if runs else "no runs here yet"
-        return Why(Factor.HISTORY, f"{before}: begin with {here}, for plenty of walking is how it starts well")
+def _longer(minutes: int) -> int:
+    return minutes + max(LONGER_BY_MINUTES, minutes // 10)
+
+
+def _after_days_off(minutes: int, days: int) -> int:
+    """From a week without a run on in proportion shorter; after four weeks as in the first week."""
+    share = min((days - GAP_DAYS) / (FROM_ANEW_DAYS - GAP_DAYS), 1)
+    return round(minutes - max(minutes - FIRST_MINUTES, 0) * share)
+
+
+def _history(
+    standing: Standing, all_runs: Sequence[Run], runs: Sequence[Run], asked: Dose, *, leads: bool
+) -> list[Why]:
+    """Where one stands, and that today is another day where it is. A season that leads says that itself."""
+    here, now = ladder.name(standing.rung), ladder.name(asked.rung)
+    today = "" if here == now else f"; today {now}"
+    short = _came_short(runs[0], asked) if runs and ladder.came_out_short(runs[0]) else []
+    if not all_runs:
+        return [
+            Why(Factor.HISTORY, f"no runs here yet: begin with {here}, for plenty of walking is how it starts well")
+        ]
+    if standing.moved < 0 and not short:
+        again = "some of the season once more" if leads else f"{now} for now"
+        return [Why(Factor.HISTORY, f"the last runs ask for more walking: {again}")]
+    if leads or standing.moved < 0:
+        return short
     if standing.moved > 0:
-        return Why(Factor.HISTORY, f"the last runs went well: one rung up, to {here}")
-    if standing.moved < 0:
-        return Why(Factor.HISTORY, f"the last runs ask for more walking: {here} for now")
-    return Why(
-        Factor.HISTORY, f"you stand at {here}, with {standing.towards} of {standing.needed} runs for the next rung"
-    )
+        risen = f"one rung up, to {here}" if not today else f"{here} comes next{today}"
+        return [Why(Factor.HISTORY, f"the last runs went well: {risen}"), *short]
+    begins = "" if standing.known else ", where everybody begins"
+    towards = f"{standing.towards} of {standing.needed} runs for the next rung"
+    return [Why(Factor.HISTORY, f"you stand at {here}{begins}, with {towards}{today}"), *short]
+
+
+def _came_short(run: Run, asked: Dose) -> list[Why]:
+    """What shortened the runs of the last one, and what would let them hold."""
+    on, done, planned = ladder.rung(run), ladder.came_out(run), run.figures.planned_ratio
+    if on is None or done is None or planned is None:
+        return []
+    met = sum(run.figures.reasons.get(reason, 0) for reason in (Reason.HEART_RATE_CEILING, Reason.FORECAST_CEILING))
+    if done[0] >= ladder.HELD_SHARE * planned[0]:
+        seen = f"the walk breaks of your last run came out at {words.duration(done[1])}"
+    elif met:
+        seen = f"in your last run heart rate met the ceiling after {words.duration(done[0])}"
+    else:
+        seen = f"the runs of your last one came out at {words.duration(done[0])}"
+    if on == 0:
+        other = "runs and walks half as long (--set plan.scale=0.5)"
+    else:
+        other = ladder.name(min(on - 1, max(asked.rung, 0)))
+    return [Why(Factor.HISTORY, f"{seen}: a slower run, or {other} until it holds")]
 
 
 def _goal(settings: config.Season, standing: Standing, *, leads: bool) -> list[Why]:
@@ -253,32 +373,76 @@ def _terrain(runs: Sequence[Run], standing: Standing) -> list[Why]:
     return [] if standing.known else [Why(Factor.TERRAIN, "flat ground first")]
 
 
-def _rest(runs: Sequence[Run], asked: Dose, today: date) -> list[Why]:
+def _rest(runs: Sequence[Run], asked: Dose, standing: Standing, today: date) -> list[Why]:
     """The days since the last run: from a week on a rung easier, and one more for every four weeks."""
-    if not runs or runs[0].day is None or (days := (today - runs[0].day).days) < 1:
+    if (days := _days_off(runs, today)) < 1:
         return []
     since = f"{days} day{'s' if days > 1 else ''} since the last run"
     if days < GAP_DAYS:
-        return [Why(Factor.RECOVERY, since)]
+        if standing.moved < 0 or ladder.verdict(runs[0]) is not Verdict.HARD:
+            return [Why(Factor.RECOVERY, since)]
+        effort = f"RPE {runs[0].rpe:g}" if ladder.over_target(runs[0]) else "strong soreness"
+        return [Why(Factor.RECOVERY, f"{since}, a hard one ({effort}): today no more than that, and gladly less")]
     lowest = min(asked.rung, ladder.UNKNOWN)
     easier = min(1 + days // ladder.REST_DAYS_PER_RUNG, max(asked.rung - lowest, 1))
-    return [Why(Factor.RECOVERY, f"{since}: {_rungs(easier)} easier, to come back gently", -easier)]
+    gently = [f"{_rungs(easier)} easier"] if asked.rung else []
+    if (shorter := _after_days_off(asked.minutes, days)) < asked.minutes:
+        gently.append(f"{shorter} minutes")
+    return [
+        Why(
+            Factor.RECOVERY,
+            f"{since}: {' and '.join([*gently, ''][:2]) or 'plenty of time'}, to come back gently",
+            -easier,
+        )
+    ]
+
+
+def _rest_day(runs: Sequence[Run], settings: config.Season, today: date) -> list[Why]:
+    """Days in a row, and days of a week, after which legs like a rest; walks are rest enough."""
+    ran = {(today - run.day).days for run in runs if run.day is not None and run.figures.run_s > 0}
+    row = next(n for n in count(1) if n not in ran) - 1
+    week = len(ran & set(range(1, 7)))
+    if row >= (DAYS_IN_A_ROW if settings.runs_per_week <= USUAL_PER_WEEK else settings.runs_per_week):
+        return [Why(Factor.RECOVERY, f"{words.number(row)} days of running in a row: a rest or a walk today")]
+    if week > settings.runs_per_week:
+        return [Why(Factor.RECOVERY, f"{words.number(week)} days of running in the last six: a rest or a walk today")]
+    return []
+
+
+def _walk_until_quiet(runs: Sequence[Run], said: Said, standing: Standing, today: date) -> bool:
+    """Whether symptoms got worse twice, or once where no ratio is easier, and no run since then was without."""
+    if not runs:
+        return said.symptoms is Symptoms.WORSE and standing.rung == 0
+    worse = 0
+    for run in runs:
+        old = run.day is not None and (today - run.day).days > FROM_ANEW_DAYS
+        if old or run.note.symptoms is Symptoms.NONE:
+            break
+        if run.note.symptoms is Symptoms.WORSE:
+            worse += WORSE_TO_WALK if ladder.rung(run) == 0 or ladder.walked_only(run) else 1
+    return worse >= WORSE_TO_WALK
 
 
 def _rungs(number: int) -> str:
     return f"{words.number(number)} rung{'s' if number > 1 else ''}"
 
 
-def _felt(said: Said, *, already: bool) -> list[Why]:
-    """``already``: what was said of symptoms is in the standing."""
+def _felt(said: Said, settings: config.Season, *, already: bool, quiet: bool, unkept: Symptoms | None) -> list[Why]:
+    """``already``: what was said of symptoms is in the standing. ``unkept``: it is said here, and nowhere kept."""
     why: list[Why] = []
+    leads_up = ", and only what it keeps leads up" if settings.goal is SeasonGoal.RETURN else ""
+    keep = f" (hrbridge log --symptoms {unkept} keeps it{leads_up})" if unkept is not None else ""
     match said.symptoms:
+        case _ if not quiet:
+            why.append(
+                Why(Factor.SYMPTOMS, f"walk only, until it is quiet again: then hrbridge log --symptoms none{keep}")
+            )
         case Symptoms.WORSE:
-            why.append(Why(Factor.SYMPTOMS, "more than before: a rung with more walking", 0 if already else -1))
+            why.append(Why(Factor.SYMPTOMS, f"more than before: a rung with more walking{keep}", 0 if already else -1))
         case Symptoms.SAME:
-            why.append(Why(Factor.SYMPTOMS, "as before: the same again"))
+            why.append(Why(Factor.SYMPTOMS, f"as before: the same again{keep}"))
         case Symptoms.NONE:
-            why.append(Why(Factor.SYMPTOMS, "none"))
+            why.append(Why(Factor.SYMPTOMS, f"none{keep}"))
     match said.soreness:
         case Soreness.STRONG:
             why.append(Why(Factor.SORENESS, "strong: one rung easier today", -1))
@@ -303,30 +467,51 @@ def _second(first: Run | None, asked: Dose) -> list[Why]:
     on = ladder.rung(first)
     easier = 1 if on is None else max(1, asked.rung - (on - 1))
     below = f", below {floor(bpm)} bpm" if (bpm := first.figures.mean_heart_rate_bpm) is not None else ""
-    return [Why(Factor.SECOND_WORKOUT, f"your second today: easier than the first{below}", -easier)]
+    return [Why(Factor.SECOND_WORKOUT, f"your second today: easier than the first, half as long{below}", -easier)]
 
 
-def _load(runs: Sequence[Run], asked: Dose, today: date) -> list[Why]:
-    """Minutes times RPE of the seven days up to and with today's run, against the weeks before."""
+def _weeks_of_load(runs: Sequence[Run], today: date) -> tuple[float, float | None, float]:
+    """Minutes times RPE of the six days before today; of a usual week, None for unknown; and the usual RPE."""
     dated = [(run, (today - run.day).days) for run in runs if run.day is not None]
     oldest = max((ago for _, ago in dated), default=0)
     week = [sum(_load_of(run) for run, ago in dated if ago // 7 == n and ago >= 0) for n in range(WEEKS_OF_LOAD + 1)]
-    before = [load for n, load in enumerate(week) if n > 0 and oldest >= 7 * n + 6]
-    if not before or before[0] == 0:
+    ran = [load for n, load in enumerate(week) if n > 0 and oldest >= 7 * n + 6 and load]
+    usual_rpe = median([run.rpe if run.rpe is not None else USUAL_RPE for run, _ in dated[:USUAL_RUNS]] or [USUAL_RPE])
+    return week[0], max(week[1], mean(ran)) if ran else None, usual_rpe
+
+
+def _most_minutes(runs: Sequence[Run], today: date) -> float:
+    """With which this week weighs a fifth more than a usual one; infinity where nobody knows."""
+    so_far, usual, usual_rpe = _weeks_of_load(runs, today)
+    return (LOAD_GROWTH * usual - so_far) / max(usual_rpe, 1.0) if usual is not None else inf
+
+
+def _load(runs: Sequence[Run], asked: Dose, today: date) -> list[Why]:
+    """The seven days up to and with today's run, against the weeks before that had one."""
+    so_far, usual, usual_rpe = _weeks_of_load(runs, today)
+    if usual is None:
         return []
-    usual_rpe = median(run.rpe if run.rpe is not None else USUAL_RPE for run, _ in dated[:USUAL_RUNS])
-    now, usual = week[0] + asked.minutes * usual_rpe, max(before[0], mean(before))
-    if now <= LOAD_GROWTH * usual:
+    most = _most_minutes(runs, today)
+    if asked.minutes <= most:
+        now = so_far + asked.minutes * usual_rpe
         return [Why(Factor.LOAD, f"{now:.0f} in seven days with this run, {usual:.0f} in those before")]
-    grown = round(100 * (now / usual - 1))
-    return [Why(Factor.LOAD, f"{grown} % more than in the weeks before: the easier choice", -1)]
+    if most < LADDER_MINUTES[0]:
+        return [Why(Factor.LOAD, "the last six days had plenty of running for one week: a rest or a walk today")]
+    return [
+        Why(
+            Factor.LOAD,
+            f"{floor(most)} minutes in place of {asked.minutes}: a fifth more than a usual week, and no more",
+        )
+    ]
 
 
 def _load_of(run: Run) -> float:
     return total_s(run) / 60 * (run.rpe if run.rpe is not None else USUAL_RPE)
 
 
-def _wanted(said: Said, settings: config.Season, runs: Sequence[Run], asked: Dose, today: date) -> Purpose:
+def _wanted(
+    said: Said, settings: config.Season, runs: Sequence[Run], asked: Dose, today: date, *, leads: bool
+) -> Purpose:
     if settings.goal is SeasonGoal.RETURN:
         return Purpose.RETURN
     if said.purpose is not None:
@@ -334,29 +519,35 @@ def _wanted(said: Said, settings: config.Season, runs: Sequence[Run], asked: Dos
     yesterday = [run for run in runs if run.day is not None and (today - run.day).days == 1]
     if any(ladder.over_target(run) or _was_meant_hard(run) for run in yesterday):
         return Purpose.RECOVERY
-    return Purpose.LONG if asked.rung >= LONG_RUNG else Purpose.EASY
+    return Purpose.LONG if leads and asked.rung >= LONG_RUNG else Purpose.EASY
 
 
 def _was_meant_hard(run: Run) -> bool:
     return run.session.header.plan.purpose in (Purpose.TEMPO, Purpose.RACE)
 
 
-def _purpose(purpose: Purpose, day: list[Why], standing: Standing) -> tuple[Purpose, list[Why]]:
-    """The purpose of today's run, with what it asks for: more walks to recover, longer runs for tempo."""
-    match purpose:
-        case Purpose.RECOVERY:
-            return purpose, [*day, Why(Factor.PURPOSE, "recovery: one rung easier, more walks", -1)]
-        case Purpose.TEMPO if _may_be_harder(day, standing):
-            return purpose, [*day, Why(Factor.PURPOSE, "tempo: longer runs, effort 7 to 8", 1)]
-        case Purpose.TEMPO:
-            return Purpose.EASY, [*day, Why(Factor.PURPOSE, "tempo keeps for another day: easy today")]
+def _purpose(
+    wanted: Purpose, asked: Dose, *, may_be_harder: bool, said: Purpose | None, most: float
+) -> tuple[Purpose, Dose, list[Why]]:
+    """The purpose of today's run, with what it asks for: more walks to recover, longer runs for tempo, more time."""
+    match wanted:
         case Purpose.EASY:
-            return purpose, day
-    return purpose, [*day, Why(Factor.PURPOSE, purpose)]
-
-
-def _may_be_harder(day: Sequence[Why], standing: Standing) -> bool:
-    return standing.known and not any(each.rungs < 0 for each in day)
+            return wanted, asked, []
+        case Purpose.RECOVERY:
+            return wanted, asked, [Why(Factor.PURPOSE, "recovery: one rung easier, more walks", -1)]
+        case Purpose.RETURN:
+            return wanted, asked, [Why(Factor.PURPOSE, "return: by what is felt, effort 3 to 5")]
+        case Purpose.LONG if said is None:
+            return wanted, asked, [Why(Factor.PURPOSE, "long: the long one of the week, easy all the way")]
+        case _ if not may_be_harder:
+            return Purpose.EASY, asked, [Why(Factor.PURPOSE, f"{wanted} keeps for another day: easy today")]
+        case Purpose.TEMPO:
+            return wanted, asked, [Why(Factor.PURPOSE, "tempo: longer runs, effort 7 to 8", 1)]
+        case Purpose.RACE:
+            return wanted, asked, [Why(Factor.PURPOSE, "race: the ratio of your runs, effort 7 to 8")]
+    longer = max(min(round(LONG_GROWTH * asked.minutes), floor(min(most, season.MINUTES[1]))), asked.minutes)
+    why = Why(Factor.PURPOSE, f"long: {longer} minutes where {asked.minutes} are usual, easy all the way")
+    return wanted, replace(asked, minutes=longer), [why]
 
 
 def _together(day: Sequence[Why]) -> int:
@@ -366,11 +557,20 @@ def _together(day: Sequence[Why]) -> int:
     return whole + max(others, -MOST_RUNGS_EASIER)
 
 
-def _high_energy(said: Said, day: Sequence[Why], standing: Standing, purpose: Purpose) -> list[Why]:
+def _eased(rung: int, rungs: int, last: int | None, day: Sequence[Why]) -> int:
+    """What the day makes of a rung: at most one beside the last run, but for a long rest and a second workout."""
+    lowest, highest = 0, len(LADDER) - 1
+    if last is not None:
+        highest = max(min(last + 1, highest), rung)
+        whole = any(each.rungs < 0 for each in day if each.factor in (Factor.RECOVERY, Factor.SECOND_WORKOUT))
+        lowest = 0 if whole else max(last - 1 if rung >= last - 1 else rung - 1, 0)
+    return min(max(rung + rungs, lowest), highest)
+
+
+def _high_energy(said: Said, purpose: Purpose, *, may_be_harder: bool) -> list[Why]:
     if said.energy is not Energy.HIGH:
         return []
-    held = said.symptoms in (Symptoms.SAME, Symptoms.WORSE) or purpose is not Purpose.EASY
-    if held or not _may_be_harder(day, standing):
+    if said.symptoms in (Symptoms.SAME, Symptoms.WORSE) or purpose is not Purpose.EASY or not may_be_harder:
         return [Why(Factor.ENERGY, "high: enjoy it, and keep some")]
     return [Why(Factor.ENERGY, "high: one rung harder, if you like", 1)]
 
@@ -405,25 +605,24 @@ def _command(config_path: str, asked: Dose, overrides: Sequence[str]) -> str:
 
 
 def plan(advice: Advice) -> Plan:
-    """What the command runs, as a plan."""
+    """The run that is advised, as a plan."""
     return plans.resolve(PlanTable(use=advice.ratio, total_s=60 * advice.minutes, purpose=advice.purpose))
 
 
 def lines(advice: Advice) -> list[str]:
     """The advice in words."""
-    run, walk = advice.ratio.split(":")
-    minutes_walk = "1 minute" if walk == "1" else f"{walk} minutes"
-    minutes_run = "1 minute" if run == "1" else f"{run} minutes"
-    said = [
-        f"Today: run {minutes_run}, walk {minutes_walk}, for {advice.minutes} minutes.",
-        *(f"  {each.factor:<15} {each.words}" for each in advice.why),
-        f"  {advice.command}",
-    ]
+    run, walk = (f"{each} minute{'s' if each != '1' else ''}" for each in advice.ratio.split(":"))
+    length = f"{advice.minutes} minute{'s' if advice.minutes > 1 else ''}"
+    reasons = [f"  {each.factor:<15} {each.words}" for each in advice.why]
+    if advice.command == advice.walk_instead:
+        first = f"a rest, or a brisk walk of {length}" if advice.rest else f"a walk of {length}"
+        return [f"Today: {first}.", *reasons, f"  {advice.command}"]
+    said = [f"Today: run {run}, walk {walk}, for {length}.", *reasons, f"  {advice.command}"]
     if advice.walk_instead is not None:
         spent = planned_s(plan(advice))
         running_min = spent[0] / 60 if spent is not None else 0.0
         said += [
-            f"Or a brisk walk instead: {advice.minutes} minutes, as long; "
+            f"Or a brisk walk instead: {length}, as long; "
             f"or {plans.WALK_FOR_RUN * running_min:.0f}, three for each of running.",
             f"  {advice.walk_instead}",
         ]

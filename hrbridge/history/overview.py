@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby, pairwise
 from statistics import median
 from textwrap import wrap
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -17,12 +18,17 @@ from hrbridge.history import progress
 from hrbridge.history.progress import Records, Share, Stage, Week
 from hrbridge.history.recovery import in_words, recovery, trend
 from hrbridge.history.runs import Run
+from hrbridge.journal import End
 
 # A season of the articles, and at three runs a week what one can still look over.
 SHOWN_WEEKS = 12
+# However long ago they were.
+SHOWN_RUNS = 10
+COLUMNS = 80
 # What is left of 80 columns.
-SPARK_COLUMNS = 20
+SPARK_COLUMNS = 18
 PLAN_COLUMNS = 12
+INDENT = "    "
 # Of fewer walks the minutes tell more.
 WALKS_TO_DRAW = 3
 # Less between the lowest and the highest mark would make mountains of a few beats.
@@ -43,7 +49,8 @@ class Row(Struct, frozen=True):
     ``planned_run_s`` and ``planned_walk_s`` are those of the whole plan, null where it goes by distance or has no end;
     ``days_before`` those since the run before, where they were seven or more; ``overrun_s`` of all walks, null without
     a source of speed. ``rpe``, ``load`` (minutes times RPE)
-    and what follows ``ready_after_s`` are null where the runner said nothing.
+    and what follows ``ready_after_s`` are null where the runner said nothing. ``load`` counts the minutes of all of
+    ``elapsed_s``.
     """
 
     id: int
@@ -99,15 +106,27 @@ class Overview(Struct, frozen=True):
 def overview(runs: Sequence[Run], newest_weeks: int | None = None) -> Overview:
     """All of it, or the runs and weeks of the newest weeks; records are of all runs."""
     breaks = progress.days_before(runs)
-    table = progress.weeks(runs, newest_weeks)
-    rows = [_row(run, breaks.get(run.session.id)) for run in _since(table, runs)]
-    return Overview(rows, table, progress.records(runs))
+    rows = [_row(run, breaks.get(run.session.id)) for run in _of_weeks(runs, newest_weeks)]
+    return Overview(rows, progress.weeks(runs, newest_weeks), progress.records(runs))
 
 
-def _since(table: Sequence[Week], runs: Iterable[Run]) -> list[Run]:
-    """The runs of these weeks, and those without a date."""
-    begins = date.fromisoformat(table[0].begins) if table else date.min
-    return [run for run in runs if run.day is None or run.day >= begins]
+def _of_weeks(runs: Sequence[Run], newest: int | None) -> list[Run]:
+    """The runs of the newest weeks, also those that no week counts, and those without a date."""
+    since = progress.first_day(_weeks_begin(runs), newest)
+    return [run for run in runs if run.day is None or run.day >= since]
+
+
+def _weeks_begin(runs: Sequence[Run]) -> list[date]:
+    """Where no run counts, each begins its week."""
+    counted = [date.fromisoformat(week.begins) for week in progress.weeks(runs)]
+    return counted or [run.day for run in runs if run.day is not None]
+
+
+def _enough_weeks(runs: Sequence[Run]) -> int:
+    """A season, and of runs that are rarer as many weeks as the newest ten need."""
+    some = [run.day for run in runs[:SHOWN_RUNS] if run.day is not None]
+    days = (max(_weeks_begin(runs)) - min(some)).days if some else 0
+    return max(SHOWN_WEEKS, -(-days // 7) + 1)
 
 
 def _row(run: Run, days_before: int | None) -> Row:
@@ -162,24 +181,37 @@ def _row(run: Run, days_before: int | None) -> Row:
 # -- for people --
 
 
-def as_text(runs: Sequence[Run], config: Config | None, *, newest_weeks: int, now: Moment, encoding: str) -> str:
-    """Everything in 80 columns; ``encoding`` is that of the terminal.
+def as_text(
+    runs: Sequence[Run],
+    config: Config | None,
+    *,
+    newest_weeks: int | None,
+    now: Moment,
+    encoding: str,
+    columns: int = COLUMNS,
+    goes_on: bool = False,
+) -> str:
+    """Everything in 80 columns, or in fewer; ``encoding`` is that of the terminal.
 
-    Without a configuration three runs a week, in the units of the newest run.
+    Without a configuration three runs a week, in the units of the newest run;
+    without ``newest_weeks`` a season, and at least ten runs. ``goes_on``: an
+    hrbridge is writing the run that has no end yet.
     """
+    newest_weeks = newest_weeks or _enough_weeks(runs)
+    columns = min(columns, COLUMNS)
     units = (config or runs[0].session.header).runner.units
     per_week = (config.season if config is not None else Season()).runs_per_week
     table = progress.weeks(runs, newest_weeks)
-    shown = _since(table, runs)
+    shown = _of_weeks(runs, newest_weeks)
     marks = BLOCKS if _can_show(BLOCKS, encoding) else DIGITS
-    parts = [_run_lines(shown, marks)]
+    parts = [_run_lines(shown, marks, columns, goes_on=goes_on), _legend(shown, marks, columns)]
     if len(shown) < len(runs):
-        parts[0].append(f"Before these: {len(runs) - len(shown)} runs; --weeks N goes further back.")
+        parts[1] += _wrapped(columns, f"Before these: {_runs(len(runs) - len(shown))}; --weeks N goes further back.")
     if table:
         parts += [
-            _week_lines(table, units, per_week),
-            _record_lines(runs, units),
-            _sentences(runs, shown, table, per_week, now),
+            _week_lines(table, units, per_week, columns),
+            _wrapped(columns, *_record_lines(runs, units, "<36" if columns == COLUMNS else "")),
+            _wrapped(columns, *_sentences(runs, shown, table, per_week, now)),
         ]
     text = "\n\n".join("\n".join(lines) for lines in parts if lines)
     return text.encode(encoding, "replace").decode(encoding)
@@ -193,38 +225,114 @@ def _can_show(text: str, encoding: str) -> bool:
     return True
 
 
-def _run_lines(runs: Sequence[Run], marks: str) -> list[str]:
-    curves = {run.session.id: _curve(run) for run in runs}
-    known = [bpm for curve in curves.values() for bpm in curve if bpm is not None]
-    high_bpm = max(known, default=0.0)
-    low_bpm = min(*known, high_bpm - LEAST_SPAN_BPM) if known else 0.0
-    heading = f"{'heart rate':<{SPARK_COLUMNS}}    ran   plan walks RPE  done"
-    lines = [f"  id  start {'plan':<{PLAN_COLUMNS}} min {heading}"]
+def _wrapped(columns: int, *texts: str) -> list[str]:
+    """One thought to a line; of what is too long for it the rest stands below."""
+    return [
+        line for text in texts if text for line in wrap(text, columns - 1, subsequent_indent=INDENT * (text[0] == " "))
+    ]
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count != 1 else ''}"
+
+
+class _Cell(NamedTuple):
+    """Of a table: numbers stand right, words left; the first to go where there is no room has the highest ``spare``."""
+
+    title: str
+    width: int
+    spare: int = 0
+    words: bool = False
+
+
+def _fitting(cells: Sequence[_Cell], gap: str, columns: int) -> list[_Cell]:
+    """As many as have room, the most important ones."""
+    kept = list(cells)
+    while sum(cell.width + len(gap) for cell in kept) > columns and any(cell.spare for cell in kept):
+        kept.remove(max(kept, key=lambda cell: cell.spare))
+    return kept
+
+
+def _line(cells: Sequence[_Cell], kept: Sequence[_Cell], gap: str, values: Sequence[str]) -> str:
+    shown = [
+        f"{value:<{cell.width}}" if cell.words else f"{value:>{cell.width}}"
+        for cell, value in zip(cells, values, strict=True)
+        if cell in kept
+    ]
+    return gap.join(shown).rstrip()
+
+
+RUN_CELLS = (
+    _Cell("id", 4),
+    _Cell("start", 6),
+    _Cell("plan", PLAN_COLUMNS, words=True),
+    _Cell("all", 3),
+    _Cell("heart rate", SPARK_COLUMNS, spare=3, words=True),
+    _Cell("ran", 6),
+    _Cell("plan", 6, spare=2),
+    _Cell("walks", 5, spare=1),
+    _Cell("RPE", 3),
+    _Cell("done", 7),
+)
+
+
+def _run_lines(runs: Sequence[Run], marks: str, columns: int, *, goes_on: bool) -> list[str]:
+    low_bpm, high_bpm = _span_bpm(runs)
+    kept = _fitting(RUN_CELLS, " ", columns)
+    lines = [_line(RUN_CELLS, kept, " ", [cell.title for cell in RUN_CELLS])]
     for day, on_day in groupby(runs, key=lambda run: run.day):
         lines.append(f"{day:%a} {day.day} {day:%b %Y}" if day is not None else "without a date")
-        lines += [_run_line(run, _spark(curves[run.session.id], low_bpm, high_bpm, marks)) for run in on_day]
-    if known:
-        lines.append("")
-        span = f"{marks[0]} {low_bpm:.0f} to {marks[-1]} {high_bpm:.0f} bpm"
-        lines.append(f"Heart rate, {span}: up in each run, down in the walk after it.")
-    lines.append("Ran and plan: minutes of running/walking. Walks: recovered/judged.")
-    if any(run.session.date_estimated for run in runs):
-        lines.append("~ the date is estimated, until hrbridge hears it from a network.")
+        for run in on_day:
+            spark = _spark(_curve(run), low_bpm, high_bpm, marks)
+            lines.append(_line(RUN_CELLS, kept, " ", _values(run, spark, goes_on=goes_on)))
     return lines
 
 
-def _run_line(run: Run, spark: str) -> str:
+def _span_bpm(runs: Iterable[Run]) -> tuple[float, float]:
+    """Of all marks, the lowest and the highest; 0 where there are none."""
+    known = [bpm for run in runs for bpm in _curve(run) if bpm is not None]
+    high_bpm = max(known, default=0.0)
+    return min(*known, high_bpm - LEAST_SPAN_BPM) if known else 0.0, high_bpm
+
+
+def _legend(runs: Sequence[Run], marks: str, columns: int) -> list[str]:
+    low_bpm, high_bpm = _span_bpm(runs)
+    span = f"{marks[0]} {low_bpm:.0f} to {marks[-1]} {high_bpm:.0f} bpm"
+    drawn = high_bpm > 0 and RUN_CELLS[4] in _fitting(RUN_CELLS, " ", columns)
+    estimated = any(run.session.date_estimated for run in runs)
+    return _wrapped(
+        columns,
+        f"Heart rate, {span}: up in each run, down in the walk after it." if drawn else "",
+        "all: minutes with warm-up and cool-down. ran and plan: minutes of running/walking. walks: recovered/judged.",
+        "~ the date is estimated, until hrbridge hears it from a network." if estimated else "",
+    )
+
+
+def _values(run: Run, spark: str, *, goes_on: bool) -> list[str]:
     session, figures = run.session, run.figures
     start = "" if run.started is None else f"{'~' if session.date_estimated else ''}{run.started:%H:%M}"
-    name = "".join(c if c.isprintable() else "?" for c in session.header.plan.name)[:PLAN_COLUMNS]
     planned = progress.planned_s(session.header.plan)
-    plan = "-" if planned is None else _minutes(*planned)
-    walks = f"{figures.walks_recovered}/{figures.walks_judged}" if figures.walks_judged else "-"
-    done = "-" if figures.completion is None else f"{100 * figures.completion:.0f} %"
-    return (
-        f"{session.id:>4} {start:>6} {name:<{PLAN_COLUMNS}} {run.minutes:>3.0f} {spark:<{SPARK_COLUMNS}} "
-        f"{_minutes(figures.run_s, figures.walk_s):>6} {plan:>6} {walks:>5} {_or_dash(run.rpe):>3} {done:>5}"
-    )
+    return [
+        f"{session.id}",
+        start,
+        "".join(c if c.isprintable() else "?" for c in session.header.plan.name)[:PLAN_COLUMNS],
+        f"{run.minutes:.0f}",
+        spark,
+        _minutes(figures.run_s, figures.walk_s) if figures.run_s or figures.walk_s else "-",
+        "-" if planned is None else _minutes(*planned),
+        f"{figures.walks_recovered}/{figures.walks_judged}" if figures.walks_judged else "-",
+        _or_dash(run.rpe),
+        _done(run, goes_on=goes_on),
+    ]
+
+
+def _done(run: Run, *, goes_on: bool) -> str:
+    """Of the plan; what has no end has no share yet."""
+    if run.session.ended is None:
+        return "goes on" if goes_on else "cut off"
+    if run.session.ended is End.INTERRUPTED:
+        return "cut off"
+    return "-" if run.figures.completion is None else f"{100 * run.figures.completion:.0f} %"
 
 
 def _minutes(run_s: float, walk_s: float) -> str:
@@ -263,19 +371,42 @@ def _spark(curve: Iterable[float | None], low_bpm: float, high_bpm: float, marks
     return "".join(" " if bpm is None else marks[round((bpm - low_bpm) / per_mark_bpm)] for bpm in curve)
 
 
-def _week_lines(table: Sequence[Week], units: Units, per_week: int) -> list[str]:
+def _week_lines(table: Sequence[Week], units: Units, per_week: int, columns: int) -> list[str]:
     imperial = units is Units.IMPERIAL
-    length, per = ("miles", "min/mi") if imperial else ("km", "min/km")
-    lines = [f"week  from        runs    ratio  min  {length:>5}  {per}  bpm  RPE   load  effort"]
+    cells = (
+        _Cell("week", 4),
+        _Cell("from", 10, words=True),
+        _Cell("runs", 4),
+        _Cell("ratio", 7),
+        _Cell("min", 3),
+        _Cell("miles" if imperial else "km", 5),
+        _Cell("min/mi" if imperial else "min/km", 6, spare=2),
+        _Cell("bpm", 3),
+        _Cell("RPE", 3),
+        _Cell("load", 5, spare=1),
+        _Cell("effort", 6, spare=3, words=True),
+    )
+    kept = _fitting(cells, "  ", columns)
+    lines = [_line(cells, kept, "  ", [cell.title for cell in cells])]
     for week in table:
-        done = f"{week.days}/{per_week}" if week.days <= per_week else f"{week.days}"
-        lines.append(
-            f"{week.week:>4}  {week.begins}  {done:>4}  {week.ratio or 'free':>7}  {week.total_s / 60:>3.0f}  "
-            f"{_or_dash(_length(week.distance_m, units)):>5}  {_pace(week.pace_s_per_km, units):>6}  "
-            f"{_whole(week.mean_heart_rate_bpm):>3}  {_or_dash(week.rpe):>3}  {_whole(week.load):>5}  "
-            f"{'held' if week.effort_held else ''}".rstrip()
-        )
-    return lines
+        values = [
+            f"{week.week}",
+            week.begins,
+            f"{week.days}/{per_week}" if week.days <= per_week else f"{week.days}",
+            week.ratio or "free",
+            f"{week.total_s / 60:.0f}",
+            _or_dash(_length(week.distance_m, units)),
+            _pace(week.pace_s_per_km, units),
+            _whole(week.mean_heart_rate_bpm),
+            _or_dash(week.rpe),
+            _whole(week.load),
+            "held" if week.effort_held else "",
+        ]
+        lines.append(_line(cells, kept, "  ", values))
+    text = "min to RPE: the runs and walk breaks of a usual run of the week."
+    if any(week.load is not None for week in table) and cells[9] in kept:
+        text += " load: RPE times the minutes of all runs, warm-up and cool-down with them."
+    return [*lines, *_wrapped(columns, text)]
 
 
 def _whole(value: float | None) -> str:
@@ -294,8 +425,8 @@ def _pace(s_per_km: float | None, units: Units) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _record_lines(runs: Sequence[Run], units: Units) -> list[str]:
-    """The bests; those of the newest run are named as new."""
+def _record_lines(runs: Sequence[Run], units: Units, form: str) -> list[str]:
+    """The bests, their names in this form; those of the newest run are named as new."""
     best = progress.records(runs)
     counted = [run.session.id for run in runs if run.counts]
     noun = "miles" if units is Units.IMPERIAL else "km"
@@ -310,7 +441,7 @@ def _record_lines(runs: Sequence[Run], units: Units) -> list[str]:
     for name, record, told in held:
         if record is not None:
             new = ", new" if len(counted) > 1 and record.run_id == counted[0] else ""
-            lines.append(f"  {name:<36}{told(record.value)} (run {record.run_id}{new})")
+            lines.append(f"  {name + (form == '') * ':':{form}}{(form == '') * ' '}{told(record.value)} (run {record.run_id}{new})")
     return lines
 
 
@@ -325,20 +456,19 @@ def _sentences(
     """What a coach would say of it; wrapped, one thought to a line."""
     newest = next(run for run in runs if run.counts and run.day is not None)
     today = datetime.fromtimestamp(now.unix_s, UTC).astimezone().date() if now.right else None
-    said = [
+    return [
         _consistency(runs, newest, table, per_week, today),
         _way(newest),
         _effort(table),
         in_words(trend(runs)),
         _totals(shown),
     ]
-    return [line for text in said if text for line in wrap(text, 79)]
 
 
 def _consistency(runs: Sequence[Run], newest: Run, table: Sequence[Week], per_week: int, today: date | None) -> str:
     week, in_a_row = table[-1], progress.weeks_in_a_row(progress.weeks(runs))
-    goal = f" of {per_week}" if week.days <= per_week else ""
-    text = f"Week {week.week}: {week.days}{goal} runs done"
+    done = f"{week.days} of {per_week} runs" if week.days <= per_week else _runs(week.days)
+    text = f"Week {week.week}: {done} done"
     text += f", {in_a_row} weeks in a row." if in_a_row > 1 else "."
     ago = 0 if today is None or newest.day is None else (today - newest.day).days
     if ago >= progress.GAP_DAYS:
@@ -367,7 +497,7 @@ def _percent(running: float, walking: float) -> str:
 
 
 def _effort(table: Sequence[Week]) -> str:
-    first, now = table[0], table[-1]
+    first, now = progress.newest_count(table)[0], table[-1]
     if not now.effort_held:
         return ""
     minutes = (now.total_s - first.total_s) / 60
@@ -383,7 +513,7 @@ def _totals(shown: Sequence[Run]) -> str:
     share = progress.share(shown)
     felt = [run.note.stronger for run in shown if run.note.stronger is not None]
     lively = [run.note.more_energy for run in shown if run.note.more_energy is not None]
-    text = f"{len(shown)} runs here: {_hours(share.run_s)} of running and {_hours(share.walk_s)} of walk breaks."
+    text = f"{_runs(len(shown))} here: {_hours(share.run_s)} of running and {_hours(share.walk_s)} of walk breaks."
     if any(felt):
         text += f" Legs stronger: after {sum(felt)} of {len(felt)}."
     if any(lively):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
@@ -26,17 +26,21 @@ HELD_BPM = 7.0
 HELD_RPE = 1.0
 # One walk break can be luck, or a shoe lace: a record of recovery is that of a run, the median of at least as many.
 WALKS_FOR_RECOVERY = 3
+# After a longer break nobody counts on from before it: a new start, like a new plan.
+NEW_COUNT_WEEKS = 8
 
 
 class Week(Struct, frozen=True):
     """Seven days, counted from the day of the first run: so the first week is whole, and week 12 the twelfth of a plan.
 
+    After more than eight weeks without a run the next one begins a new week 1.
     ``ratio`` is the one that was planned most, as in "4:1", the newest of several, and ``run_share`` its share of
     running (0 to 1); null where none was planned. The
     numbers from ``total_s`` to ``rpe`` are medians of the runs with that ratio, of their runs and walk breaks (what
-    the plan calls its total). ``effort_held``: more time or a harder ratio than in the first week of the table, at a
-    heart rate at most 7 bpm and an effort at most 1 higher; null where that cannot be said. ``days`` with a run, and
-    the sums of all runs: ``load`` is minutes times RPE, over those that were rated.
+    the plan calls its total). ``effort_held``: more time or a harder ratio than in the first week of the table that
+    belongs to the same count, at a heart rate at most 7 bpm and an effort at most 1 higher; null where that cannot be
+    said. ``days`` with a run, and the sums of all runs: ``load`` is minutes times RPE, warm-up and cool-down with
+    them, over those that were rated.
     """
 
     week: int
@@ -92,17 +96,29 @@ class Share(Struct, frozen=True):
 
 def weeks(runs: Iterable[Run], newest: int | None = None) -> list[Week]:
     """The weeks with a run, oldest first; only the ``newest`` of them, counted back from the week of the newest run."""
-    dated = _oldest_first(runs)
-    by_week: defaultdict[int, list[Run]] = defaultdict(list)
-    for day, run in dated:
-        by_week[(day - dated[0][0]).days // 7 + 1].append(run)
-    after = max(by_week, default=0) - newest if newest is not None else 0
-    table = [
-        _week(number, dated[0][0] + timedelta(weeks=number - 1), ran)
-        for number, ran in by_week.items()
-        if number > after
-    ]
-    return [replace(row, effort_held=_held(table[0], row)) for row in table]
+    by_week: dict[tuple[int, date], list[Run]] = {}
+    first = before = None
+    for day, run in _oldest_first(runs):
+        if first is None or before is None or day - before > timedelta(weeks=NEW_COUNT_WEEKS):
+            first = day
+        number, before = (day - first).days // 7 + 1, day
+        by_week.setdefault((number, first + timedelta(weeks=number - 1)), []).append(run)
+    since = first_day([begins for _, begins in by_week], newest)
+    table = [_week(number, begins, ran) for (number, begins), ran in by_week.items() if begins >= since]
+    count_begins = [n for n, row in enumerate(table) if n == 0 or row.week == 1]
+    firsts = [table[max(begins for begins in count_begins if begins <= n)] for n in range(len(table))]
+    return [replace(row, effort_held=_held(first, row)) for first, row in zip(firsts, table, strict=True)]
+
+
+def first_day(days: Iterable[date], newest: int | None) -> date:
+    """Of the ``newest`` weeks up to the last of these days, each the first of its week; of all weeks the first ever."""
+    last = max(days, default=date.min)
+    return date.min if newest is None else date.fromordinal(max(1, last.toordinal() - 7 * (newest - 1)))
+
+
+def newest_count(table: Sequence[Week]) -> Sequence[Week]:
+    """The weeks since the last break of more than eight weeks."""
+    return table[max((n for n, row in enumerate(table) if row.week == 1), default=0) :]
 
 
 def _oldest_first(runs: Iterable[Run]) -> list[tuple[date, Run]]:
@@ -138,7 +154,7 @@ def _week(number: int, begins: date, ran: Sequence[Run]) -> Week:
 
 def _held(first: Week, now: Week) -> bool | None:
     """Whether more was done than in the first week, for about the effort of then."""
-    if now.week == first.week or None in (first.mean_heart_rate_bpm, now.mean_heart_rate_bpm, first.rpe, now.rpe):
+    if now is first or None in (first.mean_heart_rate_bpm, now.mean_heart_rate_bpm, first.rpe, now.rpe):
         return None
     harder_ratio = first.run_share is not None and now.run_share is not None and now.run_share > first.run_share
     more = now.total_s > first.total_s or harder_ratio
@@ -199,8 +215,10 @@ def planned_s(plan: Plan) -> tuple[float, float] | None:
 
 
 def stage(run: Run) -> Stage:
-    """By the planned ratio, in plan free by what was done."""
-    run_s, walk_s = run.figures.planned_ratio or (run.figures.run_s, run.figures.walk_s)
+    """By what was run and walked; where neither was, by the planned ratio."""
+    run_s, walk_s = run.figures.run_s, run.figures.walk_s
+    if not run_s and not walk_s:
+        run_s, walk_s = run.figures.planned_ratio or (0.0, 0.0)
     if run_s == 0:
         return Stage.WALK
     if walk_s == 0:
@@ -255,7 +273,7 @@ def share(runs: Iterable[Run]) -> Share:
 
 def weeks_in_a_row(table: Sequence[Week]) -> int:
     """How many weeks up to the newest each had a run."""
-    numbers = [row.week for row in table]
+    numbers = [row.week for row in newest_count(table)]
     return sum(1 for back, number in enumerate(reversed(numbers)) if number == numbers[-1] - back)
 
 

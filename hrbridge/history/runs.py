@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -68,32 +69,35 @@ class Run:
         return came_to_its_end or self.figures.main_s >= COUNTS_FROM_S
 
 
-def runs(journal: Journal, runner_id: str) -> list[Run]:
+Track = Callable[[Sequence[Session]], Iterable[Session]]
+
+
+def runs(journal: Journal, runner_id: str, track: Track = iter) -> list[Run]:
     """Newest first. What has not been worked out yet is, and kept where the journal may be written.
+
+    That may take a minute after an update: ``track`` is given those sessions
+    and gives them back one by one, to show how far it is.
 
     A session without an end may still go on: it is worked out each time. One
     that is damaged is told and left out. Raises JournalError.
     """
-    kept, notes = journal.figures(VERSION), journal.notes()
-    found: list[Run] = []
+    kept, notes, sessions = journal.figures(VERSION), journal.notes(), journal.sessions(runner_id)
+    known = {each.id: sums for each in sessions if (sums := _known(kept.get(each.id))) is not None}
     new: dict[int, bytes] = {}
-    for session in journal.sessions(runner_id):
-        known = _known(kept.get(session.id))
-        if known is None:
-            try:
-                known = figures(journal.header(session), journal.steps(session.id))
-            except DamagedJournal as error:
-                log.warning("%s; it is left out", error)
-                continue
-            if session.ended is not None:
-                new[session.id] = msgspec.json.encode(known)
-        found.append(Run(session, known, notes.get(session.id, Note())))
+    for session in track([each for each in sessions if each.id not in known]):
+        try:
+            known[session.id] = figures(journal.header(session), journal.steps(session.id))
+        except DamagedJournal as error:
+            log.warning("%s; it is left out", error)
+            continue
+        if session.ended is not None:
+            new[session.id] = msgspec.json.encode(known[session.id])
     if new and journal.writable:
         # Where the disk is full they are shown all the same, and worked out again next time.
         with contextlib.suppress(JournalError), journal.transaction():
             for session_id, worked_out in new.items():
                 journal.put_figures(session_id, VERSION, worked_out)
-    return found
+    return [Run(each, known[each.id], notes.get(each.id, Note())) for each in sessions if each.id in known]
 
 
 def _known(kept: bytes | None) -> Figures | None:

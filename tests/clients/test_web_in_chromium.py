@@ -423,6 +423,20 @@ async def test_when_the_broker_is_gone_the_page_says_so_and_goes_on_when_it_is_b
         await expect(page.locator("#phase-word")).to_have_text("Walk")
 
 
+async def test_a_link_that_has_fallen_silent_is_given_up_and_made_anew(
+    mosquitto: Mosquitto, chromium: BrowserContext, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(web_server, "BEAT_S", 1000)  # as behind a Wi-Fi that swallows everything
+    async with stage(mosquitto, chromium) as on:
+        page = await on.open()
+        on.say()
+        await expect(page.locator("#phase-word")).to_have_text("Run")
+        async with page.expect_websocket():
+            await page.clock.run_for(10_000)
+        on.say(Phase.WALK)
+        await expect(page.locator("#phase-word")).to_have_text("Walk")
+
+
 async def test_data_older_than_ten_seconds_is_grey_and_said_to_be(mosquitto: Mosquitto, chromium: BrowserContext):
     async with stage(mosquitto, chromium) as on:
         page = await on.open()

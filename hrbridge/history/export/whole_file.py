@@ -30,6 +30,8 @@ def write(out: Path, parts: Iterable[bytes]) -> int:
         if not is_pipe:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
+        if isinstance(error, FileNotFoundError):
+            raise OutputError(f"{out}: cannot be written: no folder {target.parent}") from error
         if isinstance(error, OSError):
             raise OutputError(f"{out}: cannot be written: {error.strerror}") from error
         raise

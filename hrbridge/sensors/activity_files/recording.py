@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,9 @@ class Recording:
     timer stood still; of a trace, all its events but the ticks. ``started_at``
     is the time of the first record, ISO 8601 UTC, None where the file has no
     date. ``notes`` say in words what was left out, repaired or is not there.
-    ``header`` and ``steps`` are those of a trace.
+    ``header`` and ``steps`` are those of a trace. ``sport`` is that of most
+    records as the file names it, empty where it names none; ``on_foot`` is
+    judged by it, or else by the speed.
     """
 
     events: tuple[Event, ...]
@@ -48,6 +50,8 @@ class Recording:
     notes: tuple[str, ...] = ()
     header: trace.Header | None = None
     steps: tuple[Step, ...] = ()
+    sport: str = ""
+    on_foot: bool = True
 
 
 @dataclass(slots=True)
@@ -110,9 +114,12 @@ def recording(path: str | Path, reading: Reading, lenient: bool) -> Recording:
     _count_distance_up(records)
     if _speed_from_places(records):
         notes.append("speed worked out from distance or positions")
+    sport = Counter(record.sport for record in records).most_common(1)[0][0]
+    on_foot = _on_foot(sport, [record.speed_m_s for record in records if record.sport == sport and record.speed_m_s])
     _keep_what_feet_can(records, reading.both_feet)
     started_at = iso(records[0].time_s) if reading.dated else None
-    return Recording(tuple(_events(records)), started_at, reading.device, tuple(notes))
+    events = tuple(_events(records))
+    return Recording(events, started_at, reading.device, tuple(notes), sport=sport, on_foot=on_foot)
 
 
 def _hold_together(reading: Reading) -> None:

@@ -1,0 +1,164 @@
+"""From the start of the process to the first scan, the memory that takes, and what an hour of a run costs the processor.
+
+Each beside a bare script in the same run: bare_scan.py imports bleak, aiomqtt and numpy and scans; bare_bridge.py
+brings a strap to MQTT. What is compared is what hrbridge adds; how fast a Pi is, is the Pi's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+from brokers import Mosquitto
+from fake_bluez import FakeBluez, Strap, private_bus
+
+HERE = Path(__file__).parent
+HRBRIDGE = ("-c", "from hrbridge.cli import main; main()", "run")
+MINE = "A0:9E:1A:11:22:33"
+STARTS = 7
+IN_TIME_S = 20.0
+# At 4 Hz, so that a quarter of an hour is spared: what costs is the beat.
+BEATS, BEAT_EVERY_S = 80, 0.25
+# Aims: 1.3, 1.3 and 1.5. Bounds: a busy machine is no reason to fail.
+MOST_TIMES_THE_START, MOST_TIMES_THE_MEMORY, MOST_TIMES_THE_CPU = 2.5, 2.0, 8.0
+CONFIGURED = """
+[runner]
+id = "alex"
+age_years = 40
+resting_heart_rate_bpm = 60
+[sensor]
+address = "{address}"
+[plan]
+use = "easy-4-1"
+[mqtt]
+url = "mqtt://localhost:{port}"
+[journal]
+path = "journal.sqlite3"
+[control]
+start_after_s = 1
+"""
+
+
+@pytest.fixture
+def strap() -> Strap:
+    return Strap(MINE)
+
+
+@pytest.fixture
+async def bluez(
+    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strap: Strap
+) -> AsyncIterator[FakeBluez]:
+    address = f"unix:path={tmp_path}/bus"
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+    with private_bus(needs_tool("dbus-daemon"), tmp_path):
+        async with FakeBluez(address, strap) as bluez:
+            yield bluez
+
+
+@contextlib.asynccontextmanager
+async def started(folder: Path, *words: str | Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Python with these words; its bytecode is kept, as that of an installed program is."""
+    silent = asyncio.subprocess.DEVNULL
+    kept = {
+        "PYTHONPATH": str(HERE.parents[1]),
+        "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *map(str, words), env=os.environ | kept, stdin=silent, stdout=silent, stderr=silent
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def peak_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) / 1000
+
+
+def cpu_s(pid: int) -> float:
+    """Of all its threads, to the nanosecond (proc(5), schedstat)."""
+    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+async def start(bluez: FakeBluez, folder: Path, *words: str | Path) -> tuple[float, float]:
+    """Seconds from the start of the process to the scan, and its memory by then, MB."""
+    began = time.monotonic()
+    async with started(folder, *words) as process:
+        await bluez.until(lambda: bluez._scanning, IN_TIME_S)
+        took_s, peak = time.monotonic() - began, peak_mb(process.pid)
+    await bluez.until(lambda: not bluez._scanning, IN_TIME_S)
+    return took_s, peak
+
+
+async def test_from_the_start_to_the_scan(bluez: FakeBluez, strap: Strap, tmp_path: Path) -> None:
+    strap.advertises = False
+    config = tmp_path / "alex.toml"
+    config.write_text(CONFIGURED.format(address=MINE, port=1))
+    ways: dict[str, tuple[str | Path, ...]] = {"bare": (HERE / "bare_scan.py",), "hrbridge": (*HRBRIDGE, config)}
+    took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for number in range(STARTS + 1):
+        for way, words in ways.items():
+            measured = await start(bluez, tmp_path, *words)
+            if number:  # the first writes the bytecode
+                took[way].append(measured)
+    seconds = {way: median(s for s, _ in each) for way, each in took.items()}
+    memory = {way: median(mb for _, mb in each) for way, each in took.items()}
+    print(f"\n{'way':<10} {'to scan, s':>10} {'peak, MB':>9}")
+    for way in ways:
+        print(f"{way:<10} {seconds[way]:>10.3f} {memory[way]:>9.1f}")
+    times, more = seconds["hrbridge"] / seconds["bare"], memory["hrbridge"] / memory["bare"]
+    print(f"{'ratio':<10} {times:>10.2f} {more:>9.2f}")
+    assert times <= MOST_TIMES_THE_START
+    assert more <= MOST_TIMES_THE_MEMORY
+
+
+async def beat(bluez: FakeBluez, strap: Strap) -> None:
+    for n in range(BEATS):
+        await bluez.notify(strap, f"16 {110 + n % 5:02x} 00 02")
+        await asyncio.sleep(BEAT_EVERY_S)
+
+
+async def test_an_hour_of_a_run(
+    needs_tool: Callable[[str], str], bluez: FakeBluez, strap: Strap, tmp_path: Path
+) -> None:
+    config = tmp_path / "alex.toml"
+    used: dict[str, float] = {}
+    peak: dict[str, float] = {}
+    with Mosquitto(needs_tool, tmp_path) as broker:
+        config.write_text(CONFIGURED.format(address=MINE, port=broker.port))
+        for way, words in (
+            ("bare", (HERE / "bare_bridge.py", MINE, str(broker.port), "hrbridge/alex/heart_rate")),
+            ("hrbridge", (*HRBRIDGE, config)),
+        ):
+            async with started(tmp_path, *words) as process:
+                await bluez.subscribed(strap, within_s=IN_TIME_S)
+                await beat(bluez, strap)
+                before_s = cpu_s(process.pid)
+                await beat(bluez, strap)
+                used[way], peak[way] = cpu_s(process.pid) - before_s, peak_mb(process.pid)
+            await bluez.until(lambda: not bluez.connected(strap), IN_TIME_S)
+    print(f"\n{'way':<10} {'ms per beat':>11} {'s per hour':>10} {'peak, MB':>9}")
+    for way, seconds in used.items():
+        print(f"{way:<10} {1000 * seconds / BEATS:>11.3f} {3600 * seconds / BEATS:>10.1f} {peak[way]:>9.1f}")
+    print(f"{'ratio':<10} {used['hrbridge'] / used['bare']:>11.2f}")
+    assert used["hrbridge"] <= MOST_TIMES_THE_CPU * used["bare"]
