@@ -228,6 +228,12 @@ class Client(aiomqtt.Client):
     def v5(self) -> bool:
         return bool(self._client.protocol == ProtocolVersion.V5.value)
 
+    def expiring(self, expiry_s: int | None) -> Properties | None:
+        """What a message carries that is worth nothing after so long; MQTT 3.1.1 cannot say it."""
+        if not self.v5 or expiry_s is None:
+            return None
+        return properties(PacketTypes.PUBLISH, MessageExpiryInterval=expiry_s)
+
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
     ) -> None:

@@ -19,18 +19,21 @@ from hrbridge.errors import HrbridgeError, OutputError, SensorError, UsageError
 from hrbridge.events import Action
 
 if TYPE_CHECKING:
+    from typer.models import CommandInfo
+
     from hrbridge.sensors.survey import Found
 
 log = logging.getLogger(__name__)
 
-app = typer.Typer(
-    name="hrbridge",
-    help="Live heart-rate coach for run-walk training.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+APPEARANCE: dict[str, Any] = {
+    "name": "hrbridge",
+    "help": "Live heart-rate coach for run-walk training.",
+    "no_args_is_help": True,
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+app = typer.Typer(**APPEARANCE)
 plan_app = typer.Typer(help="The shipped plans, and a check for your own.", no_args_is_help=True)
 config_app = typer.Typer(help="Check a configuration.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
@@ -460,10 +463,25 @@ def _log_to_stderr(level: int) -> None:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
+def _asked_for(words: list[str]) -> typer.Typer:
+    """All commands, or only the one that is meant: Typer reads the signature of each, half a second of them on a Pi."""
+    apps = [app, *(each.typer_instance for each in app.registered_groups if each.typer_instance and not each.name)]
+    meant = [each for one in apps for each in one.registered_commands if words == [_name(each)]]
+    if not meant:
+        return app
+    only = typer.Typer(**APPEARANCE)
+    only.registered_callback, only.registered_commands = app.registered_callback, meant
+    return only
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or getattr(command.callback, "__name__", "").replace("_", "-")
+
+
 def main() -> None:
     """The console script: every error is one line, and its kind decides the exit code."""
     try:
-        code = app(prog_name="hrbridge", standalone_mode=False) or 0
+        code = _asked_for(sys.argv[1:2])(prog_name="hrbridge", standalone_mode=False) or 0
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage:"):  # a group of commands without one

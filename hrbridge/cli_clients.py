@@ -16,7 +16,9 @@ app = typer.Typer()
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
 Broker = Annotated[str | None, typer.Option("--mqtt", metavar="URL", help="mqtt://, mqtts://, ws:// or wss://.")]
-RunnerId = Annotated[str | None, typer.Option("--runner", metavar="ID", help="Whom to follow; else as configured.")]
+RunnerId = Annotated[
+    str | None, typer.Option("--runner", metavar="ID", help="Whom to follow; else as configured, or whoever is there.")
+]
 
 
 @app.command()
@@ -35,7 +37,8 @@ def headset(
     from hrbridge import wiring
 
     logging.getLogger("hrbridge").setLevel(logging.INFO)
-    asyncio.run(wiring.headset(wiring.client_settings(config, mqtt, runner), output))
+    settings = wiring.client_settings(config, mqtt, runner)
+    asyncio.run(wiring.headset(settings, output, anybody=config is None and runner is None))
 
 
 @app.command()
@@ -70,4 +73,5 @@ def display(
         settings = replace(settings, display=replace(settings.display, port=port))
     if web:
         logging.getLogger("hrbridge").setLevel(logging.INFO)
-    asyncio.run(wiring.display(settings, everybody=everybody, web=web))
+    anybody = config is None and runner is None
+    asyncio.run(wiring.display(settings, everybody=everybody, anybody=anybody, web=web))

@@ -14,7 +14,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from math import floor
@@ -29,9 +29,8 @@ from hrbridge.config import Config, Plan, PlanTable, Protocol, SensorKind
 from hrbridge.control import plan as plans
 from hrbridge.control.adaptation import ceiling_bpm
 from hrbridge.control.controller import Controller
-from hrbridge.control.why import explain
 from hrbridge.decisions import Step
-from hrbridge.errors import BrokerError, ConfigError, UsageError
+from hrbridge.errors import ConfigError, UsageError
 from hrbridge.events import Action, Command, Event, Speed
 from hrbridge.journal import End, Kind, default_path
 from hrbridge.messages import ControlSet, RpeSet, Topic
@@ -252,6 +251,8 @@ def coach_at_once(session: Session, trace_path: Path | None, sinks: Sequence[Sin
 
 def why(session: Session, at_s: float) -> list[str]:
     """One second of a recording or a simulation explained (``control.why``); raises UsageError for one outside it."""
+    from hrbridge.control.why import explain
+
     stepped = list(steps(session))
     first_s, last_s = floor(stepped[0].at_s), stepped[-1].at_s
     if not first_s <= at_s <= last_s:
@@ -572,57 +573,68 @@ def client_settings(path: Path | None, url: str | None, runner: str | None) -> C
     return config.load(path, overrides)
 
 
-async def headset(settings: Config, output: str) -> None:
-    """Tones and words for one runner until SIGINT or SIGTERM; raises BrokerError, OutputError, UsageError."""
+async def headset(settings: Config, output: str, *, anybody: bool) -> None:
+    """Tones and words for one runner until SIGINT or SIGTERM; ``anybody``: for the one who is there.
+
+    Raises BrokerError when the broker cannot be reached at the start, OutputError, UsageError.
+    """
+    await _until_interrupted(_speak(settings, output, anybody=anybody))
+
+
+async def display(settings: Config, *, everybody: bool, anybody: bool, web: bool = False) -> None:
+    """One runner or a board of all: in this terminal, as lines, or in browsers; until it is left.
+
+    ``anybody``: the runner who is there. Raises BrokerError when the broker
+    cannot be reached at the start, UsageError.
+    """
+    show = _show_in_browsers if web else _show_here
+    await _until_interrupted(show(settings, everybody=everybody, anybody=anybody))
+
+
+async def _until_interrupted(doing: Coroutine[Any, Any, None]) -> None:
+    interrupted = _interruption()
+    task = asyncio.create_task(doing, name="client")
+    await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    task.cancel()
+    # Good-byes are said, and the terminal is given back as it was.
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+async def _whom(settings: Config, clock: Clock, *, anybody: bool) -> str:
+    from hrbridge.clients.follower import find_runner
+
+    return await find_runner(settings.mqtt, clock) if anybody else settings.runner.id
+
+
+async def _speak(settings: Config, output: str, *, anybody: bool) -> None:
     from hrbridge.clients.follower import Follower
     from hrbridge.clients.headset import Headset, listen
     from hrbridge.clients.player import Player, Track, open_output
     from hrbridge.clients.voice import Voice
 
     clock, track, sound = timeline.MonotonicClock(), Track(), settings.headset
-    interrupted = _interruption()
     with Voice(sound) as voice:
         outlet = open_output(output, track, clock.now_s(), device=sound.device)
         player = Player(outlet, track, volume_percent=sound.volume_percent, primer_s=sound.primer_s)
         try:
-            async with Follower(settings.mqtt, settings.runner.id, "headset", clock) as follower:
-                listening = asyncio.create_task(listen(follower, Headset(sound), voice, player, clock), name="headset")
-                await asyncio.wait({listening, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-                if listening.done():
-                    listening.result()
-                listening.cancel()
+            whom = await _whom(settings, clock, anybody=anybody)
+            async with Follower(settings.mqtt, whom, "headset", clock) as follower:
+                await listen(follower, Headset(sound), voice, player, clock)
         finally:
             player.close(clock.now_s())
 
 
-async def display(settings: Config, *, everybody: bool, web: bool = False) -> None:
-    """One runner or a board of all: in this terminal, as lines, or in browsers; until it is left.
-
-    Raises BrokerError when the broker cannot be reached at the start, UsageError.
-    """
-    clock, interrupted = timeline.MonotonicClock(), _interruption()
-    show = _show_in_browsers if web else _show_here
-    showing = asyncio.create_task(show(settings, everybody, clock), name="display")
-    await asyncio.wait({showing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-    showing.cancel()
-    # Good-byes are said, and the terminal is given back as it was.
-    await asyncio.wait({showing})
-    if not showing.cancelled():
-        showing.result()
-
-
-async def _show_here(settings: Config, everybody: bool, clock: Clock) -> None:
+async def _show_here(settings: Config, *, everybody: bool, anybody: bool) -> None:
     from hrbridge.clients import lines
-    from hrbridge.clients.follower import EVERYBODY, Follower, Joined, Left
+    from hrbridge.clients.follower import EVERYBODY, Follower
 
+    clock = timeline.MonotonicClock()
     on_screen = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    whom, kind = (EVERYBODY, "board") if everybody else (settings.runner.id, "display")
-    async with Follower(settings.mqtt, whom, kind, clock) as follower:
-        async for happening in follower:
-            if isinstance(happening, Left):
-                raise BrokerError(happening.why)
-            if isinstance(happening, Joined):
-                break
+    whom = EVERYBODY if everybody else await _whom(settings, clock, anybody=anybody)
+    async with Follower(settings.mqtt, whom, "board" if everybody else "display", clock) as follower:
+        await follower.join()
         if not on_screen or os.environ.get("TERM", "dumb") == "dumb":
             await lines.write(follower, clock, sys.stdout)
             return
@@ -633,15 +645,16 @@ async def _show_here(settings: Config, everybody: bool, clock: Clock) -> None:
         await terminal.show(follower, clock, imperial=settings.runner.units is config.Units.IMPERIAL)
 
 
-async def _show_in_browsers(settings: Config, everybody: bool, clock: Clock) -> None:
+async def _show_in_browsers(settings: Config, *, everybody: bool, anybody: bool) -> None:
     from hrbridge.clients.follower import EVERYBODY
 
     try:
         from hrbridge.clients import web_server
     except ImportError as error:
         raise UsageError("a display in the browser needs aiohttp: pip install 'hrbridge[web]'") from error
+    clock = timeline.MonotonicClock()
     await web_server.reach(settings.mqtt, clock)
-    whom = EVERYBODY if everybody else settings.runner.id
+    whom = EVERYBODY if everybody else await _whom(settings, clock, anybody=anybody)
     async with web_server.WebDisplay(settings.display, settings.mqtt, whom, clock) as page:
         sys.stdout.write(f"{page.url}\n")
         sys.stdout.flush()

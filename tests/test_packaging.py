@@ -179,7 +179,7 @@ def test_the_newest_changes_are_those_of_this_version_or_not_yet_released() -> N
 
 @pytest.fixture(scope="module")
 def service() -> configparser.SectionProxy:
-    unit = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    unit = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=False)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
     unit.read(ROOT / "systemd" / "hrbridge@.service", encoding="utf-8")
     return unit["Service"]

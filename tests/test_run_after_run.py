@@ -62,6 +62,11 @@ class Heard:
             self._news.clear()
             await self._news.wait()
 
+    async def says(self, words: str) -> None:
+        while not any(say.endswith(words) for say in self.said):
+            self._news.clear()
+            await self._news.wait()
+
     @property
     def said(self) -> list[str]:
         return [cue.say for step in self.steps for cue in step.cues]
@@ -108,6 +113,10 @@ async def start_by_mqtt(broker: Mosquitto) -> ControlResult:
     return msgspec.json.decode(bytes(answer.payload), type=ControlResult)
 
 
+def traces(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.jsonl"))
+
+
 async def test_one_run_begins_by_itself_and_the_next_when_it_is_asked_for(
     needs_tool: Callable[[str], str], tmp_path: Path, bluez: FakeBluez
 ) -> None:
@@ -119,10 +128,11 @@ async def test_one_run_begins_by_itself_and_the_next_when_it_is_asked_for(
                 assert heard.said.count("Done. Well run.") == times
                 await heard.phase(Phase.WAITING)
                 if times == 1:
+                    await heard.says("Ready to start.")
                     answer = await start_by_mqtt(broker)
     heart.cancel()
     assert answer == ControlResult(id="again", ok=True, error=None)
     with Journal(tmp_path / "j.sqlite3") as journal:
         assert [session.ended for session in journal.sessions("alex")] == [End.FINISHED, End.FINISHED]
         assert {session.header.control.start_after_s for session in journal.sessions("alex")} == {0.5}
-    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == ["run-2.jsonl", "run.jsonl"]
+    assert traces(tmp_path) == ["run-2.jsonl", "run.jsonl"]

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from hrbridge.clients.follower import Happening, Heard, Joined, Left, Silent
+from hrbridge.clients.follower import RUNNER_ID, Happening, Heard, Joined, Left, Silent
 from hrbridge.clients.scene import Link, Scene, View
 from hrbridge.decisions import CueKind, Phase, Reason, Trust
 
@@ -23,8 +23,6 @@ HIGHEST_ZONE = 5
 # CR-10: "very strong"; what the plan wants of a run is not told over MQTT, but none wants more.
 HARD_RPE = 8.0
 LOW_BATTERY_PERCENT = 15
-# As config.py has it; anybody may write to a broker, and under any name.
-RUNNER_ID = re.compile(r"[a-z0-9_-]{1,32}")
 MOVING = (Phase.RUN, Phase.SURGE, Phase.WALK)
 ACTIVE = (*MOVING, Phase.WARMUP, Phase.COOLDOWN)
 

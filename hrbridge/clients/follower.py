@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 from collections import defaultdict
 from types import TracebackType
@@ -33,6 +34,7 @@ from hrbridge import messages
 from hrbridge.broker import Attempts, BrokerTrouble, Client, Will, connection, locate, protocols
 from hrbridge.clients.guard import CueGuard, Verdict
 from hrbridge.config import Mqtt
+from hrbridge.errors import BrokerError, UsageError
 from hrbridge.events import Action
 from hrbridge.messages import AckResult, ControlResult, CueAck, CueMessage, HeartRate, Info, State, Summary, Topic
 from hrbridge.ports import Clock
@@ -40,6 +42,8 @@ from hrbridge.ports import Clock
 log = logging.getLogger(__name__)
 
 EVERYBODY = "+"
+# As config.py has it; anybody may write to a broker, and under any name.
+RUNNER_ID = re.compile(r"[a-z0-9_-]{1,32}")
 # A state comes every 5 s: after 8 one was certainly missed, and a runner cannot hear a headset fall silent.
 LINK_LOST_S = 8.0
 # A state is sent anew after so long: an older one is no longer the present.
@@ -47,6 +51,8 @@ PRESENT_S = 5.0
 # What a broker has kept of a thousand runners, told at once; a program that stands still has other troubles, and the
 # oldest go.
 MAX_HAPPENINGS = 4096
+# What a broker has kept comes with the answer to the subscription; a slow link has its time on the way, and some more.
+KEPT_WITHIN_S = 0.5
 PUBLISH_TIMEOUT_S = 2.0
 GOODBYE_TIMEOUT_S = 1.0
 
@@ -173,6 +179,15 @@ class Follower:
 
     # -- what happens --
 
+    async def join(self) -> None:
+        """Wait until the broker has let us in; raises BrokerError where it does not at the first attempt."""
+        async for happened in self:
+            match happened:
+                case Joined():
+                    return
+                case Left(why=why):
+                    raise BrokerError(why)
+
     def __aiter__(self) -> Self:
         return self
 
@@ -279,11 +294,17 @@ class Follower:
 
     async def publish(self, runner_id: str, topic: Topic, payload: bytes) -> bool:
         """A message of the contract, by whoever has made it."""
-        if self._client is None:
+        client = self._client
+        if client is None:
             return False
         try:
-            name = topic.under(self._base_topic, runner_id)
-            await self._client.publish(name, payload, qos=topic.qos, timeout=PUBLISH_TIMEOUT_S)
+            await client.publish(
+                topic.under(self._base_topic, runner_id),
+                payload,
+                qos=min(topic.qos, client.limits.qos),
+                properties=client.expiring(topic.expiry_s),
+                timeout=PUBLISH_TIMEOUT_S,
+            )
         except aiomqtt.MqttError:
             return False
         return True
@@ -346,3 +367,30 @@ class Follower:
 
     def _status_topic(self) -> str:
         return messages.CLIENT_STATUS.under(self._base_topic, self.runner_id).replace("+", self.name)
+
+
+async def find_runner(settings: Mqtt, clock: Clock) -> str:
+    """The one runner whose bridge is on the broker, waited for if need be.
+
+    Raises UsageError that names them where there are several, and BrokerError.
+    """
+    there: set[str] = set()
+
+    async def note_next() -> None:
+        match await anext(follower):
+            case Status(runner_id, online) if RUNNER_ID.fullmatch(runner_id):
+                (there.add if online else there.discard)(runner_id)
+
+    async with Follower(settings, EVERYBODY, "finder", clock) as follower:
+        await follower.join()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KEPT_WITHIN_S):
+                while True:
+                    await note_next()
+        if not there:
+            log.warning("nobody is on the broker yet; the first who comes is followed")
+        while not there:
+            await note_next()
+    if len(there) > 1:
+        raise UsageError(f"--runner ID says whom to follow; on this broker are {', '.join(sorted(there))}")
+    return there.pop()

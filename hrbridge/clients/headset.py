@@ -28,7 +28,6 @@ from hrbridge.clients.player import Player
 from hrbridge.clients.tones import Tone, tone
 from hrbridge.clients.voice import Voice
 from hrbridge.decisions import CueKind, Phase, Reason
-from hrbridge.errors import BrokerError
 from hrbridge.messages import State
 from hrbridge.ports import Clock
 
@@ -348,7 +347,8 @@ async def listen(follower: Follower, headset: Headset, voice: Voice, player: Pla
     voice.prepare(headset.phrases.own())
     # The first sound of all may wait two seconds for a sound server: it shall not be a cue.
     player.wake(clock.now_s())
-    joined = False
+    await follower.join()
+    log.info("connected")
     while True:
         now_s = clock.now_s()
         again_s = min(headset.look_again_s(now_s), player.rests_at_s)
@@ -357,13 +357,10 @@ async def listen(follower: Follower, headset: Headset, voice: Voice, player: Pla
         happening = await _next_happening(follower, again_s - now_s)
         now_s = clock.now_s()
         match happening:
-            case Left(why=why) if not joined:
-                raise BrokerError(why)
             case Left(why=why):
                 log.info("%s", why)
             case Joined():
-                log.info("connected again" if joined else "connected")
-                joined = True
+                log.info("connected again")
             case Told(state=state):
                 voice.prepare(headset.phrases.ahead(state))
         if happening is not None:

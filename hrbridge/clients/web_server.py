@@ -34,7 +34,7 @@ from msgspec import Meta, Struct
 from hrbridge import messages
 from hrbridge.clients.follower import EVERYBODY, Follower, Heard, Joined, Left
 from hrbridge.config import Display, Mqtt
-from hrbridge.errors import BrokerError, ConfigError
+from hrbridge.errors import ConfigError
 from hrbridge.events import Action
 from hrbridge.messages import AckResult
 from hrbridge.ports import Clock
@@ -332,12 +332,7 @@ async def _protect(request: web.Request, response: web.StreamResponse) -> None:
 async def reach(mqtt: Mqtt, clock: Clock) -> None:
     """Raises BrokerError where there is no broker; the pages would come back for ever."""
     async with Follower(mqtt, EVERYBODY, "display", clock, judges=False) as follower:
-        async for happened in follower:
-            match happened:
-                case Joined():
-                    return
-                case Left(why=why):
-                    raise BrokerError(why)
+        await follower.join()
 
 
 @contextlib.asynccontextmanager

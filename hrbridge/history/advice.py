@@ -161,11 +161,14 @@ def advise(
     eased = bool(rest) or said.symptoms is Symptoms.WORSE or standing.moved < 0 or any(why.rungs < 0 for why in day)
     eased |= wanted is Purpose.RECOVERY or _days_off(counted, today) >= GAP_DAYS
     asked = replace(asked, minutes=_minutes(asked, told, standing, settings, today, leads=leads, eased=eased))
+    most = _most_minutes(counted, today)
+    if asked.minutes > most:  # then what is usual is enough
+        eased = True
+        asked = replace(asked, minutes=min(asked.minutes, _usual_minutes(told, today) or asked.minutes))
     if first is not None:
         asked = replace(asked, minutes=max(min(asked.minutes, floor(_planned_min(first) / 2)), 1))
     if not quiet:
         asked = replace(asked, minutes=max(asked.minutes // 2, min(asked.minutes, LADDER_MINUTES[0])))
-    most = _most_minutes(counted, today)
     fits = asked.minutes <= most
     may_be_harder = fits and not eased and standing.known
     purpose, asked, of_purpose = _purpose(wanted, asked, may_be_harder=may_be_harder, said=said.purpose, most=most)
@@ -233,7 +236,8 @@ def _planned_min(run: Run) -> float:
 def _easy_minutes(runs: Sequence[Run]) -> list[int]:
     """Of the easy ones, newest first, within what the ladder leads to."""
     lowest, highest = LADDER_MINUTES
-    easy = [run for run in runs if run.session.header.plan.purpose in (Purpose.EASY, Purpose.RETURN)]
+    of_the_ladder = (Purpose.EASY, Purpose.RETURN)
+    easy = [run for run in runs if run.session.header.plan.purpose in of_the_ladder and not ladder.walked_only(run)]
     return [min(max(round(_planned_min(run)), lowest), highest) for run in easy]
 
 
@@ -300,7 +304,7 @@ def _history(
     """Where one stands, and that today is another day where it is. A season that leads says that itself."""
     here, now = ladder.name(standing.rung), ladder.name(asked.rung)
     today = "" if here == now else f"; today {now}"
-    short = _came_short(runs[0], asked) if runs and ladder.came_out_short(runs[0]) else []
+    short = _came_short(runs[0]) if runs and ladder.came_out_short(runs[0]) else []
     if not all_runs:
         return [
             Why(Factor.HISTORY, f"no runs here yet: begin with {here}, for plenty of walking is how it starts well")
@@ -318,22 +322,22 @@ def _history(
     return [Why(Factor.HISTORY, f"you stand at {here}{begins}, with {towards}{today}"), *short]
 
 
-def _came_short(run: Run, asked: Dose) -> list[Why]:
+def _came_short(run: Run) -> list[Why]:
     """What shortened the runs of the last one, and what would let them hold."""
     on, done, planned = ladder.rung(run), ladder.came_out(run), run.figures.planned_ratio
     if on is None or done is None or planned is None:
         return []
     met = sum(run.figures.reasons.get(reason, 0) for reason in (Reason.HEART_RATE_CEILING, Reason.FORECAST_CEILING))
     if done[0] >= ladder.HELD_SHARE * planned[0]:
-        seen = f"the walk breaks of your last run came out at {words.duration(done[1])}"
+        seen = f"the walk breaks of your last run came out at {done[1]:.0f} s"
     elif met:
-        seen = f"in your last run heart rate met the ceiling after {words.duration(done[0])}"
+        seen = f"in your last run heart rate met the ceiling after {done[0]:.0f} s"
     else:
-        seen = f"the runs of your last one came out at {words.duration(done[0])}"
+        seen = f"the runs of your last one came out at {done[0]:.0f} s"
     if on == 0:
         other = "runs and walks half as long (--set plan.scale=0.5)"
     else:
-        other = ladder.name(min(on - 1, max(asked.rung, 0)))
+        other = ladder.name(on - 1)
     return [Why(Factor.HISTORY, f"{seen}: a slower run, or {other} until it holds")]
 
 
@@ -379,7 +383,8 @@ def _rest(runs: Sequence[Run], asked: Dose, standing: Standing, today: date) -> 
         return []
     since = f"{days} day{'s' if days > 1 else ''} since the last run"
     if days < GAP_DAYS:
-        if standing.moved < 0 or ladder.verdict(runs[0]) is not Verdict.HARD:
+        sore = runs[0].note.soreness is Soreness.STRONG
+        if standing.moved < 0 or not (sore or ladder.over_target(runs[0])):
             return [Why(Factor.RECOVERY, since)]
         effort = f"RPE {runs[0].rpe:g}" if ladder.over_target(runs[0]) else "strong soreness"
         return [Why(Factor.RECOVERY, f"{since}, a hard one ({effort}): today no more than that, and gladly less")]
@@ -391,7 +396,7 @@ def _rest(runs: Sequence[Run], asked: Dose, standing: Standing, today: date) -> 
     return [
         Why(
             Factor.RECOVERY,
-            f"{since}: {' and '.join([*gently, ''][:2]) or 'plenty of time'}, to come back gently",
+            f"{since}: {' and '.join(gently) or 'plenty of time'}, to come back gently",
             -easier,
         )
     ]
@@ -434,9 +439,8 @@ def _felt(said: Said, settings: config.Season, *, already: bool, quiet: bool, un
     keep = f" (hrbridge log --symptoms {unkept} keeps it{leads_up})" if unkept is not None else ""
     match said.symptoms:
         case _ if not quiet:
-            why.append(
-                Why(Factor.SYMPTOMS, f"walk only, until it is quiet again: then hrbridge log --symptoms none{keep}")
-            )
+            tell = keep or " (hrbridge log --symptoms none tells it)"
+            why.append(Why(Factor.SYMPTOMS, f"walk only, until it is quiet again{tell}"))
         case Symptoms.WORSE:
             why.append(Why(Factor.SYMPTOMS, f"more than before: a rung with more walking{keep}", 0 if already else -1))
         case Symptoms.SAME:
@@ -496,7 +500,7 @@ def _load(runs: Sequence[Run], asked: Dose, today: date) -> list[Why]:
         now = so_far + asked.minutes * usual_rpe
         return [Why(Factor.LOAD, f"{now:.0f} in seven days with this run, {usual:.0f} in those before")]
     if most < LADDER_MINUTES[0]:
-        return [Why(Factor.LOAD, "the last six days had plenty of running for one week: a rest or a walk today")]
+        return [Why(Factor.LOAD, "the last six days had plenty for one week: a rest or a walk today")]
     return [
         Why(
             Factor.LOAD,

@@ -165,9 +165,10 @@ def holds(run: Run, rung: int) -> bool:
 
 
 def came_out_short(run: Run) -> bool:
-    """Whether its ratio was not held, on ground where that can be said."""
+    """Whether its ratio was not held, where that can be said: neither on hills, nor below the ceiling of a second run."""
     on = rung(run)
-    return on is not None and not holds(run, on) and not run.figures.hilly
+    second = run.session.header.control.first_workout_mean_bpm is not None
+    return on is not None and not holds(run, on) and not run.figures.hilly and not second
 
 
 def standing(runs: Iterable[Run], *, start: int | None = None, by_symptoms: bool = False) -> Standing:

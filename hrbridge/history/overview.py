@@ -210,7 +210,7 @@ def as_text(
     if table:
         parts += [
             _week_lines(table, units, per_week, columns),
-            _wrapped(columns, *_record_lines(runs, units, "<36" if columns == COLUMNS else "")),
+            _wrapped(columns, *_record_lines(runs, units, columns)),
             _wrapped(columns, *_sentences(runs, shown, table, per_week, now)),
         ]
     text = "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -248,7 +248,7 @@ class _Cell(NamedTuple):
 def _fitting(cells: Sequence[_Cell], gap: str, columns: int) -> list[_Cell]:
     """As many as have room, the most important ones."""
     kept = list(cells)
-    while sum(cell.width + len(gap) for cell in kept) > columns and any(cell.spare for cell in kept):
+    while sum(cell.width + len(gap) for cell in kept) > columns + len(gap) and any(cell.spare for cell in kept):
         kept.remove(max(kept, key=lambda cell: cell.spare))
     return kept
 
@@ -379,12 +379,12 @@ def _week_lines(table: Sequence[Week], units: Units, per_week: int, columns: int
         _Cell("runs", 4),
         _Cell("ratio", 7),
         _Cell("min", 3),
-        _Cell("miles" if imperial else "km", 5),
-        _Cell("min/mi" if imperial else "min/km", 6, spare=2),
+        _Cell("miles" if imperial else "km", 5, spare=1),
+        _Cell("min/mi" if imperial else "min/km", 6, spare=3),
         _Cell("bpm", 3),
         _Cell("RPE", 3),
-        _Cell("load", 5, spare=1),
-        _Cell("effort", 6, spare=3, words=True),
+        _Cell("load", 5, spare=2),
+        _Cell("effort", 6, spare=4, words=True),
     )
     kept = _fitting(cells, "  ", columns)
     lines = [_line(cells, kept, "  ", [cell.title for cell in cells])]
@@ -425,8 +425,8 @@ def _pace(s_per_km: float | None, units: Units) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _record_lines(runs: Sequence[Run], units: Units, form: str) -> list[str]:
-    """The bests, their names in this form; those of the newest run are named as new."""
+def _record_lines(runs: Sequence[Run], units: Units, columns: int) -> list[str]:
+    """The bests; those of the newest run are named as new."""
     best = progress.records(runs)
     counted = [run.session.id for run in runs if run.counts]
     noun = "miles" if units is Units.IMPERIAL else "km"
@@ -441,7 +441,8 @@ def _record_lines(runs: Sequence[Run], units: Units, form: str) -> list[str]:
     for name, record, told in held:
         if record is not None:
             new = ", new" if len(counted) > 1 and record.run_id == counted[0] else ""
-            lines.append(f"  {name + (form == '') * ':':{form}}{(form == '') * ' '}{told(record.value)} (run {record.run_id}{new})")
+            named = f"{name:<36}" if columns == COLUMNS else f"{name}: "
+            lines.append(f"  {named}{told(record.value)} (run {record.run_id}{new})")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
@@ -31,6 +32,7 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,s
 -webkit-text-size-adjust:100%}
 main,footer{max-width:852px;margin:0 auto;padding:0 1.5rem}
 header{padding-top:2.5rem}
+.whole{white-space:nowrap}
 .above{margin:0;max-width:none;color:var(--muted);font-size:.9rem}
 h1{font-size:1.75rem;line-height:1.25;font-weight:650;letter-spacing:-.015em;margin:.35rem 0 1.25rem;text-wrap:balance}
 h2{font-size:1.2rem;line-height:1.3;font-weight:650;letter-spacing:-.01em;margin:3rem 0 .25rem}
@@ -133,11 +135,20 @@ def page(
         "content=\"default-src 'none';style-src 'unsafe-inline';img-src data:\">\n"
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>{_colours()}{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f'<header>\n<p class="above">{escape(above)}</p>\n<h1>{escape(first_line)}</h1>\n'
+        f'<header>\n<p class="above">{_unbroken(above)}</p>\n<h1>{_unbroken(first_line)}</h1>\n'
         f"{_tiles(tiles)}{quoted}</header>\n"
         f"{''.join(_section(section) for section in sections)}</main>\n"
         f"<footer>hrbridge {escape(__version__)}. This file is all there is: nothing in it leads anywhere else. "
         "hrbridge advises healthy people on pacing; it is not a medical device.</footer>\n</body>\n</html>\n"
+    )
+
+
+def _unbroken(text: str) -> str:
+    """Escaped, and without a break in what has hyphens, as names of plans: long ones would be wider than a phone."""
+    return re.sub(
+        r"[\w:-]*-[\w:-]*",
+        lambda found: f'<span class="whole">{found[0]}</span>' if len(found[0]) <= 24 else found[0],
+        escape(text),
     )
 
 

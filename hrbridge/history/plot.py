@@ -153,6 +153,7 @@ def _svg(name: str, told: str, draw: Callable[[Sheet], None], width_pt: float, h
         box = (LEFT_PT / width_pt, BOTTOM_PT / height_pt, inside_pt / width_pt)
         axes = figure.add_axes((*box, 1 - (TOP_PT + BOTTOM_PT) / height_pt))
         axes.tick_params(pad=5)
+        axes.locator_params("y", integer=True)
         draw(Sheet(axes, inside_pt, height_pt - TOP_PT - BOTTOM_PT, width_pt == NARROW_PT))
         if unit:
             axes.annotate(

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 from math import ceil, floor
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from hrbridge.config import Plan, Units
+from msgspec.structs import replace
+
+from hrbridge.config import Plan, SegmentKind, Units
 from hrbridge.control import plan as plans
 from hrbridge.control import words
 from hrbridge.control.progress import RUNNING
 from hrbridge.decisions import CueKind, Phase, Reason, Trust
-from hrbridge.history import page, plot, progress
+from hrbridge.history import page, plot, progress, said
 from hrbridge.history.course import HOLE_S, Course, Foretold, Said, course
 from hrbridge.history.export import whole_file
 from hrbridge.history.figures import REACTION_S, Figures, WalkFigures
@@ -42,6 +44,8 @@ DOUBT_AT_LEAST_S = 5.0
 MOST_POINTS = 2500
 # More than this many times make a cell of a table a page of its own.
 MOST_TIMES = 8
+# So long heart rate must stay low enough (CONTROLLER.md, section 2).
+HOLD_S = 5
 
 K, R = CueKind, Reason
 # What a reason means to the runner; never a fault, never a diagnosis.
@@ -76,13 +80,16 @@ DID: dict[CueKind, str] = {
     K.RPE_PROMPT: "effort asked",
 }
 MARKS: tuple[tuple[str, str, str, frozenset[CueKind]], ...] = (
-    ("^", "▲", "walk made longer", frozenset({K.EXTEND_WALK})),
+    ("^", "▲", "longer walk", frozenset({K.EXTEND_WALK})),
     ("v", "▼", "“a little slower”", frozenset({K.EASE_RUN, K.EASE_WALK})),
-    ("D", "◆", "walk came early", frozenset({K.WALK})),
+    ("D", "◆", "early walk", frozenset({K.WALK})),
     ("s", "■", "new ratio, or an easy finish", frozenset({K.RATIO, K.COOLDOWN})),
     ("x", "×", "strap, battery or safety", frozenset({K.SIGNAL_LOST, K.SIGNAL_BACK, K.WARNING, K.BATTERY})),
 )
 AS_EXPECTED = (R.PLANNED, R.COMMAND, R.NO_SIGNAL)
+# The steps of a trace are those of the run itself; any other file is of a run without hrbridge.
+TRACE = ".jsonl"
+UNHEARD = ": hrbridge was not there, the cues are what it would have said"
 
 
 def write(journal: Journal, session: Session, out: Path) -> str:
@@ -105,13 +112,13 @@ def report(run: Run, way: Course) -> str:
     plan, runner = session.header.plan, session.header.runner
     when = page.day_and_time(run.started, estimated=session.date_estimated)
     sections = [
-        _heart_rate(way, figures),
-        _ratio(plan, way, figures),
-        _walks(figures),
-        _forecast(way),
-        _effort(plan, way, run),
-        _reasons(way, figures),
-        *_walk_table(figures, session.began_at_s),
+        _heart_rate(run, way),
+        *_ratio(run, way),
+        *_walks(figures),
+        *_forecast(way),
+        *_effort(plan, way, run),
+        *_reasons(run, way),
+        *_walk_table(run, way),
     ]
     above = f"{when} · plan {plan.name} · {runner.id}{_kind(session)}"
     tiles = _tiles(run, imperial=runner.units is Units.IMPERIAL)
@@ -123,11 +130,22 @@ def _kind(session: Session) -> str:
         case Kind.SIMULATED:
             return f" · {session.source or 'simulated runner'}"
         case Kind.REPLAYED:
-            return " · a recording, replayed: whoever ran it did not hear these cues"
+            return f" · a recording, replayed{'' if _heard(session) else UNHEARD}"
         case Kind.IMPORTED:
-            return f" · from {session.source}: the runner did not hear these cues"
+            return f" · from {session.source}{'' if _heard(session) else UNHEARD}"
         case Kind.LIVE:
             return ""
+
+
+def _heard(session: Session) -> bool:
+    """Whether whoever ran may have heard the cues."""
+    return session.kind not in (Kind.REPLAYED, Kind.IMPORTED) or session.source.endswith(TRACE)
+
+
+def _untold(run: Run) -> bool:
+    """Whether nothing tells running from walking: a recording of heart rate alone."""
+    free = plans.is_free(run.session.header.plan)
+    return free and run.figures.distance_m is None and not (run.figures.run_s or run.figures.walk_s)
 
 
 def first_line(run: Run, way: Course) -> str:
@@ -135,16 +153,18 @@ def first_line(run: Run, way: Course) -> str:
     figures, plan = run.figures, run.session.header.plan
     done = len(way.cycles)
     minutes = f"{figures.elapsed_s / 60:.0f} minutes" if figures.elapsed_s >= 90 else f"{figures.elapsed_s:.0f} s"
-    if plans.is_free(plan):
+    if _untold(run):
+        said = f"{minutes} of heart rate"
+    elif plans.is_free(plan):
         breaks = len(figures.walks)
         how = f"{words.number(breaks)} walk break{'s' if breaks != 1 else ''}" if breaks else "a run"
         said = f"{how} at your own pace, {minutes}"
     elif done:
         of = f" of {words.number(plan.repeats)}" if plan.repeats is not None else ""
         count = plan.repeats if plan.repeats is not None else done
-        said = f"{words.number(done)}{of} cycle{'s' if count != 1 else ''} of {_ratio_name(run)}, {minutes}"
+        said = f"{words.number(done)}{of} cycle{'s' if count != 1 else ''}{_ratio_name(run)}, {minutes}"
     else:
-        said = f"{plan.name}, {minutes}"
+        said = f"{plan.name}, {minutes}{' of warm-up' if figures.warmup_s >= 1 and not figures.main_s else ''}"
     effort = f", effort {run.rpe:.2g}" if run.rpe is not None else ""
     so_far = " so far" if run.session.ended in (None, End.INTERRUPTED) else ""
     judged = figures.walks_judged
@@ -153,19 +173,21 @@ def first_line(run: Run, way: Course) -> str:
 
 
 def _ratio_name(run: Run) -> str:
-    """4:1 where the plan is one run and one walk, else its name."""
-    plan = run.session.header.plan
+    """ " of 4:1" where the plan is one run and one walk, else of its name; planned, where it came otherwise."""
+    plan, figures = run.session.header.plan, run.figures
     is_plain = len(plan.block) == 1 and len(plan.block[0].segments) == 2
-    return (progress.ratio(run) if is_plain else None) or plan.name
+    ratio = progress.ratio(run) if is_plain else None
+    if ratio is None:
+        return f" of {plan.name}"
+    as_planned = figures.last_ratio == figures.planned_ratio and not (figures.runs_cut or figures.walks_extended)
+    return f" of {ratio}" if as_planned else f", {ratio} planned"
 
 
 def _tiles(run: Run, *, imperial: bool) -> list[Tile]:
     figures = run.figures
-    tiles = [
-        Tile("in all", clock(figures.elapsed_s)),
-        Tile("running", clock(figures.run_s)),
-        Tile("walk breaks", clock(figures.walk_s)),
-    ]
+    tiles = [Tile("in all", clock(figures.elapsed_s))]
+    if not _untold(run):
+        tiles += [Tile("running", clock(figures.run_s)), Tile("walk breaks", clock(figures.walk_s))]
     if figures.distance_m is not None:
         tiles.append(Tile("distance", *page.length(figures.distance_m, imperial=imperial)))
     if figures.mean_heart_rate_bpm is not None:
@@ -182,8 +204,8 @@ def _tiles(run: Run, *, imperial: bool) -> list[Tile]:
 # -- heart rate over the phases --
 
 
-def _heart_rate(way: Course, figures: Figures) -> Section:
-    title = "Heart rate"
+def _heart_rate(run: Run, way: Course) -> Section:
+    title, figures, told = "Heart rate", run.figures, not _untold(run)
     known = [point for point in way.points if point.bpm is not None and point.trust is not Trust.NONE]
     if not known:
         return Section(title, "No heart rate came in this run; the clock led it.", "")
@@ -192,7 +214,8 @@ def _heart_rate(way: Course, figures: Figures) -> Section:
     bottom_bpm = min(point.bpm or 0.0 for point in known)
     if ceilings:
         top_bpm = max(top_bpm, *ceilings)
-    marks = [(sign, shape, means, _at_of(way.said, kinds)) for shape, sign, means, kinds in MARKS]
+    unheard = "" if _heard(run.session) else ", unheard"
+    marks = [(sign, shape, f"{means}{unheard}", _at_of(way.said, kinds)) for shape, sign, means, kinds in MARKS]
     marks = [mark for mark in marks if mark[3]]
 
     def draw(sheet: Sheet) -> None:
@@ -201,7 +224,8 @@ def _heart_rate(way: Course, figures: Figures) -> Section:
         span_bpm = max(top_bpm - bottom_bpm, 20)
         axes.set_ylim(bottom_bpm - 0.12 * span_bpm, top_bpm + (0.06 + 0.055 * rows) * span_bpm)
         _time_axis(sheet, way.end_s)
-        _phase_bands(sheet, way)
+        if told:
+            _phase_bands(sheet, way)
         _doubt(axes, way)
         _line(sheet, way)
         _ceiling_line(axes, way)
@@ -219,11 +243,17 @@ def _heart_rate(way: Course, figures: Figures) -> Section:
     spoken = [f"Peak {figures.peak_heart_rate_bpm:.0f} bpm" if figures.peak_heart_rate_bpm is not None else ""]
     if figures.mean_heart_rate_bpm is not None:
         spoken.append(f"mean {figures.mean_heart_rate_bpm:.0f} bpm over runs and walk breaks")
+    elif not told:
+        spoken.append(f"mean {fmean(point.bpm or 0.0 for point in known):.0f} bpm")
     numbers = ", ".join(part for part in spoken if part)
     above = _above(figures.above_ceiling_s, bool(ceilings))
     text = f"{numbers}. {above}" if numbers else above
+    if not told:
+        text += " Nothing tells when it was running and when walking."
     doubtful = any(True for _ in _doubtful(way))
-    keys = [*_phase_keys(way), Key("– –", "muted", "ceiling")] if ceilings else [*_phase_keys(way)]
+    keys = _phase_keys(way) if told else []
+    if ceilings:
+        keys.append(Key("– –", "muted", "ceiling"))
     if doubtful:
         keys.append(Key("▒", "easy", "heart rate in doubt: nothing was changed"))
     keys += (Key(sign, "ink", means) for sign, _, means, _ in marks)
@@ -341,12 +371,14 @@ def _ceiling_line(axes: Axes, way: Course) -> None:
 # -- planned against adapted --
 
 
-def _ratio(plan: Plan, way: Course, figures: Figures) -> Section:
-    title = "Planned and adapted"
+def _ratio(run: Run, way: Course) -> list[Section]:
+    title, plan = "Planned and adapted", run.session.header.plan
     if plans.is_free(plan):
-        return Section(title, "The rhythm was your own: there was no plan to hold it against.")
+        return []
+    if all(segment.kind is SegmentKind.WALK for block in plan.block for segment in block.segments):
+        return [Section(title, "This plan has no runs, so there is no ratio of running and walking.")]
     if not way.cycles:
-        return Section(title, "This plan has no runs, so there is no ratio of running and walking.")
+        return []
 
     def draw(sheet: Sheet) -> None:
         axes = sheet.axes
@@ -375,9 +407,9 @@ def _ratio(plan: Plan, way: Course, figures: Figures) -> Section:
         step = next((n for n in (0.25, 0.5, 1, 2, 5, 10, 20, 30, 60) if most / n <= 5), 120)
         ticks = [n * step for n in range(floor(low / step), ceil(high / step) + 1)]
         axes.set_ylim(ticks[0], ticks[-1])
-        axes.set_yticks(ticks, [f"{abs(tick):g}" for tick in ticks])
+        axes.set_yticks(ticks, [f"{abs(tick):g}" if step >= 1 else clock(60 * abs(tick)) for tick in ticks])
 
-    text = " ".join(part for part in (_set(figures), _counted(figures)) if part)
+    text = " ".join(part for part in (_set(run.figures, way), _counted(run)) if part)
     keys = [
         Key("■", "run", "minutes run"),
         Key("■", "walk", "minutes walked"),
@@ -385,27 +417,33 @@ def _ratio(plan: Plan, way: Course, figures: Figures) -> Section:
         Key("○", "ink", "set by hrbridge"),
     ]
     drawn = plot.drawing("ratio", f"Running and walking by cycle. {text}", draw, unit="min", keys=keys)
-    return Section(title, text, drawn)
+    return [Section(title, text, drawn)]
 
 
-def _set(figures: Figures) -> str:
-    """What the ratio was, and what it became."""
+def _set(figures: Figures, way: Course) -> str:
+    """What the ratio was, what it became, and what was done."""
     if figures.planned_ratio is None or figures.last_ratio is None:
         return ""
     planned, last = (
         f"{clock(run_s)} running, {clock(walk_s)} walking"
         for run_s, walk_s in (figures.planned_ratio, figures.last_ratio)
     )
-    return f"Planned: {planned}. {'So it stayed to the end.' if last == planned else f'In the last cycle: {last}.'}"
+    came = "So it stayed to the end." if last == planned else f"Set by hrbridge for the last cycle: {last}."
+    run_s, walk_s = median(c.run_s for c in way.cycles), median(c.walk_s for c in way.cycles)
+    return f"Planned: {planned}. {came} Done in a usual cycle: {clock(run_s)} running, {clock(walk_s)} walking."
 
 
-def _counted(figures: Figures) -> str:
+def _counted(run: Run) -> str:
     """How often hrbridge gave more walking."""
-    cut, longer = figures.runs_cut, figures.walks_extended
+    cut, longer = run.figures.runs_cut, run.figures.walks_extended
+    if not (cut or longer):
+        return ""
+    if not _heard(run.session):
+        return f"hrbridge would have called {cut} walk{'s' if cut != 1 else ''} early and made {longer} longer."
     parts = [f"{cut} walk{'s' if cut != 1 else ''} came early"] if cut else []
     parts += [f"{longer} {'were' if longer != 1 else 'was'} made longer"] if longer else []
     said = " and ".join(parts)
-    return f"{said}." if cut or not longer else f"{longer} walk{'s' if longer != 1 else ''} became longer."
+    return f"{said}." if cut else f"{longer} walk{'s' if longer != 1 else ''} became longer."
 
 
 def _dot_pt(sheet: Sheet, count: int, most_pt: float) -> float:
@@ -416,25 +454,30 @@ def _dot_pt(sheet: Sheet, count: int, most_pt: float) -> float:
 # -- the walks --
 
 
-def _judged(walk: WalkFigures) -> str:
+def _judged(walk: WalkFigures, ceiling_bpm: float | None) -> str:
+    """Where the drop alone does not tell, with what did."""
     if walk.walked is False:
         return "you ran on"
     if walk.recovered is None:
         return "left open"
-    return "recovered" if walk.recovered else "still coming down"
+    enough = walk.drop_bpm is None or round(walk.drop_bpm) >= round(walk.required_drop_bpm or 0.0)
+    if walk.recovered:
+        return "recovered" if enough else f"recovered: low enough at {_whole(walk.end_bpm)}"
+    if not enough:
+        return "still coming down"
+    above = walk.end_bpm is not None and ceiling_bpm is not None and walk.end_bpm > ceiling_bpm
+    return "above the ceiling" if above else f"not yet for {HOLD_S} s"
 
 
-def _walks(figures: Figures) -> Section:
+def _walks(figures: Figures) -> list[Section]:
     title = "Each walk's drop"
     shown = [
         (number, walk)
         for number, walk in enumerate(figures.walks, start=1)
         if walk.drop_bpm is not None and walk.required_drop_bpm is not None and walk.recovered is not None
     ]
-    if not figures.walks:
-        return Section(title, "There was no walk break to look at.")
     if not shown:
-        return Section(title, "No walk break had a heart rate to rely on from its start to its end.")
+        return []
 
     def draw(sheet: Sheet) -> None:
         axes = sheet.axes
@@ -466,18 +509,18 @@ def _walks(figures: Figures) -> Section:
     if figures.finisher_drop_60_bpm is not None:
         text += f" In the minute after the last run it came down by {figures.finisher_drop_60_bpm:.0f} bpm."
     keys = [
-        Key("●", "walk", "drop at the end of the walk, recovered"),
+        Key("●", "walk", "drop at the end of the walk: recovered, by it or by being low enough"),
         Key("○", "walk", "still coming down"),
         Key("—", "ink", "what was asked for by then"),
     ]
     drawn = plot.drawing("drops", text, draw, unit="bpm", keys=keys)
-    return Section(title, text, drawn)
+    return [Section(title, text, drawn)]
 
 
 # -- forecast --
 
 
-def _forecast(way: Course) -> Section:
+def _forecast(way: Course) -> list[Section]:
     title = "Foretold and come true"
     ways = {
         "walks, 30 s ahead": [f for f in way.foretold if f.phase is Phase.WALK],
@@ -485,7 +528,7 @@ def _forecast(way: Course) -> Section:
     }
     known = [(name, found) for name, found in ways.items() if found]
     if not known:
-        return Section(title, "No stretch was long enough to hold a forecast against what came.")
+        return []
     said = " and ".join(f"{mean_error_bpm(found):.1f} bpm in {name}" for name, found in known)
     within = sum(f.low_bpm <= f.came_bpm <= f.high_bpm for f in way.foretold) / len(way.foretold)
     text = (
@@ -515,7 +558,7 @@ def _forecast(way: Course) -> Section:
     if known_of(*RUNNING):
         keys.append(Key("●", "run", "foretold 15 s before, running, with its range"))
     drawn = plot.drawing("forecast", f"Forecast and heart rate. {text}", draw, height_pt=280, unit="bpm", keys=keys)
-    return Section(title, text, drawn)
+    return [Section(title, text, drawn)]
 
 
 def mean_error_bpm(found: Sequence[Foretold]) -> float:
@@ -542,12 +585,13 @@ def _spaced(found: Sequence[Foretold], least_s: float) -> list[Foretold]:
 # -- effort --
 
 
-def _effort(plan: Plan, way: Course, run: Run) -> Section:
-    title = "Effort"
+def _effort(plan: Plan, way: Course, run: Run) -> list[Section]:
+    title, after_rpe = "Effort", run.note.rpe
     low, high = plan.rpe_target
-    if not way.efforts:
-        after = "" if run.rpe is None else f" Afterwards you said {run.rpe:.2g}."
-        return Section(title, f"No effort was reported on the way; the plan is made for {low:g} to {high:g}.{after}")
+    note = replace(run.note, text="")  # it stands above
+    after = f"Afterwards you said: {said.in_words(note)}." if note != Note() else ""
+    if not way.efforts and after_rpe is None:
+        return [Section("How it was", after)] if after else []
 
     def draw(sheet: Sheet) -> None:
         axes = sheet.axes
@@ -573,21 +617,34 @@ def _effort(plan: Plan, way: Course, run: Run) -> Section:
             if at_s - last_s >= least_s:
                 axes.annotate(f"{n:g}", (at_s / 60, n), (0, 8), textcoords="offset points", ha="center", color=INK)
                 last_s = at_s
+        if after_rpe is not None:
+            at = way.end_s / 60, after_rpe
+            axes.plot(*at, "o", markersize=7, color=PAPER, markeredgecolor=INK, markeredgewidth=1.4, clip_on=False)
+            axes.annotate(f"{after_rpe:g}", at, (0, 8), textcoords="offset points", ha="right", color=INK)
         axes.set_ylim(0, 10.5)
         axes.set_yticks([0, 2, 4, 6, 8, 10])
         _time_axis(sheet, way.end_s)
 
     inside = sum(low <= n <= high for _, n in way.efforts)
     count = len(way.efforts)
-    text = f"{inside} of {count} report{'s' if count != 1 else ''} in the target of {low:g} to {high:g}."
-    drawn = plot.drawing("effort", f"Reported effort over the run. {text}", draw, height_pt=200, unit="of 10")
-    return Section(title, text, drawn)
+    on_the_way = f"{inside} of {count} report{'s' if count != 1 else ''} in the target of {low:g} to {high:g}."
+    text = " ".join(part for part in (on_the_way if count else "", after) if part)
+    keys = [Key("●", "ink", "on the way")] if count and after_rpe is not None else []
+    keys += [Key("○", "ink", "afterwards, of the whole run")] if after_rpe is not None else []
+    told = f"Reported effort over the run. {text}"
+    drawn = plot.drawing("effort", told, draw, height_pt=200, unit="of 10", keys=keys)
+    return [Section(title, text, drawn)]
 
 
 # -- tables --
 
 
-def _reasons(way: Course, figures: Figures) -> Section:
+def _reasons(run: Run, way: Course) -> list[Section]:
+    """The start of a recording is no cue, and the start of a run that ended at once no table."""
+    heard = _heard(run.session)
+    reasons = {R(reason): n for reason, n in run.figures.reasons.items() if heard or reason != R.COMMAND}
+    if not reasons.keys() - {R.COMMAND}:
+        return []
     when: defaultdict[Reason, list[str]] = defaultdict(list)
     for each in way.said:
         did = DID.get(each.cue.kind, words.NOUN.get(Phase(each.cue.kind), "") if each.cue.kind in [*Phase] else "")
@@ -595,25 +652,25 @@ def _reasons(way: Course, figures: Figures) -> Section:
     rows = [
         (
             reason.replace("_", " "),
-            MEANING[Reason(reason)],
+            MEANING[reason],
             f"{count}",
-            "throughout" if reason == R.PLANNED else _times(when[Reason(reason)]),
+            "throughout" if reason is R.PLANNED else _times(when[reason]),
         )
-        for reason, count in sorted(figures.reasons.items(), key=lambda item: -item[1])
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
     ]
     title = "Why"
-    if not rows:
-        return Section(title, "Nothing was said in this run.")
-    own = sum(count for reason, count in figures.reasons.items() if reason != R.PLANNED)
-    total = sum(figures.reasons.values())
-    text = f"{total} cues, {own} of them for a reason of the day. Each has one reason."
+    own = sum(count for reason, count in reasons.items() if reason not in (R.PLANNED, R.COMMAND))
+    total = sum(reasons.values())
+    text = f"{total} cue{'s' if total != 1 else ''}, {own} of them for a reason of the day. Each has one reason."
+    if not heard:
+        text = f"What hrbridge would have said: {text}"
     columns = [
         Column("Reason", words=True, extra=True),
         Column("What it means", words=True),
         Column("Cues"),
         Column("When", words=True),
     ]
-    return Section(title, text, page.table("Reasons", columns, rows))
+    return [Section(title, text, page.table("Reasons", columns, rows))]
 
 
 def _times(when: Sequence[str]) -> str:
@@ -621,8 +678,8 @@ def _times(when: Sequence[str]) -> str:
     return ", ".join(when[:MOST_TIMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _walk_table(figures: Figures, began_at_s: float) -> list[Section]:
-    title = "The walk breaks"
+def _walk_table(run: Run, way: Course) -> list[Section]:
+    title, figures, began_at_s = "The walk breaks", run.figures, run.session.began_at_s
     if not figures.walks:
         return []
     columns = [
@@ -637,6 +694,9 @@ def _walk_table(figures: Figures, began_at_s: float) -> list[Section]:
         Column("Ready after"),
         Column("", words=True),
     ]
+    ceiling_bpm = {round(point.at_s): point.ceiling_bpm for point in way.points}
+    runner, control, heard = run.session.header.runner, run.session.header.control, _heard(run.session)
+    ready_bpm = runner.resting_bpm + control.ready_hrr * runner.reserve_bpm
     rows = [
         (
             f"{number}",
@@ -648,13 +708,21 @@ def _walk_table(figures: Figures, began_at_s: float) -> list[Section]:
             _whole(walk.required_drop_bpm),
             _whole(walk.drop_60_bpm),
             "–" if walk.ready_after_s is None else f"{walk.ready_after_s:.0f} s",
-            _judged(walk)
+            _judged(walk, ceiling_bpm.get(round(walk.at_s + walk.for_s - began_at_s)))
             + (", hill" if walk.hill else "")
-            + (f", begun {REACTION_S + walk.overrun_s:.0f} s after the cue" if walk.walked and walk.overrun_s else ""),
+            + (
+                f", begun {REACTION_S + walk.overrun_s:.0f} s after the cue"
+                if heard and walk.walked and walk.overrun_s
+                else ""
+            ),
         )
         for number, walk in enumerate(figures.walks, start=1)
     ]
-    text = "Heart rate in bpm; a dash where it could not be relied on, or where the walk was too short to tell."
+    text = (
+        "Heart rate in bpm; a dash where it could not be relied on, or where the walk was too short to tell. "
+        f"Recovered: down by what was asked for, or at {ready_bpm:.0f} bpm or less, for {HOLD_S} s, and not above the "
+        "ceiling."
+    )
     return [Section(title, text, page.table(title, columns, rows))]
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from itertools import groupby
 from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from hrbridge.config import Units
 from hrbridge.control import words
@@ -20,7 +23,7 @@ from hrbridge.history.page import MONTHS, WEEKDAYS, Column, Section, Tile, clock
 from hrbridge.history.plot import EASY, GRID, MUTED, PAPER, RUN, WALK, Key, Sheet
 from hrbridge.history.progress import Best, Week
 from hrbridge.history.recovery import in_words, recovery, trend
-from hrbridge.history.runs import Run, runs
+from hrbridge.history.runs import Run
 from hrbridge.journal import Journal
 
 if TYPE_CHECKING:
@@ -28,20 +31,23 @@ if TYPE_CHECKING:
 
 # What a calendar shows side by side: a year, on a phone the half of it.
 CALENDAR_WEEKS, CALENDAR_WEEKS_NARROW = 53, 26
+# Half a year: more rows nobody reads.
+TABLE_WEEKS = 26
+# Bars of so many weeks, and then of so many years of months, are still wider than a hair on a phone.
+BY_WEEK_DAYS, BY_MONTH_DAYS = 7 * 60, 366 * 8
 # A line through the middle of so many runs in a row is calm enough to be read, and young enough to move.
 SMOOTHED_OVER = 5
 # One point is no line.
 LEAST_RUNS = 2
 
 
-def write(journal: Journal, runner_id: str, out: Path) -> str:
-    """All runs of one runner to a file; returns its first line.
+def write(journal: Journal, ran: Sequence[Run], out: Path) -> str:
+    """All runs of one runner in a journal to a file; returns its first line.
 
     Raises JournalError where there is none, OutputError, and UsageError without
     matplotlib.
     """
     plot.require()
-    ran = runs(journal, runner_id)
     if not ran:
         raise JournalError(f"{journal.path}: no runs yet; a live run or hrbridge import begins the history")
     whole_file.write(out, [report(ran).encode()])
@@ -58,8 +64,7 @@ def report(ran: Sequence[Run]) -> str:
     )
     table = progress.weeks(ran)
     sections = [
-        _minutes(table),
-        _load(table),
+        *_over_time(dated),
         *_alike(dated),
         *_recovery(dated, ran),
         _ladder(dated),
@@ -67,7 +72,10 @@ def report(ran: Sequence[Run]) -> str:
         _bests(ran, imperial=imperial),
         _weeks(table, imperial=imperial),
     ]
-    title = f"{_span(dated)} · {runner.id}"
+    if not dated:
+        text = "They begin with a dated run that comes to its end, or has five minutes of running and walk breaks."
+        sections = [Section("Weeks", text)]
+    title = f"{_span(ran)} · {runner.id}"
     return page.page(title, title, first_line(ran), _tiles(ran, table, imperial=imperial), "", sections)
 
 
@@ -76,17 +84,19 @@ def first_line(ran: Sequence[Run]) -> str:
     table = progress.weeks(ran)
     count, hours = len(ran), sum(run.minutes for run in ran) / 60
     time = f"{hours:.0f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
-    weeks = table[-1].week - table[0].week + 1 if table else 0
+    first, last = (date.fromisoformat(table[n].begins) for n in (0, -1)) if table else (date.max, date.max)
+    weeks = (last - first).days // 7 + 1 if table else 0
     within = f" in {words.number(weeks)} week{'s' if weeks != 1 else ''}" if weeks else ""
     said = f"{words.number(count)} run{'s' if count != 1 else ''}{within}, {time}."
     return f"{said[:1].upper()}{said[1:]}"
 
 
-def _span(dated: Sequence[tuple[date, Run]]) -> str:
-    if not dated:
+def _span(ran: Sequence[Run]) -> str:
+    days = [run.day for run in ran if run.day is not None]
+    if not days:
         return "Runs without a date"
-    first, last = dated[0][0], dated[-1][0]
-    estimated = sum(run.session.date_estimated for _, run in dated)
+    first, last = min(days), max(days)
+    estimated = sum(run.session.date_estimated for run in ran if run.day is not None)
     note = f" · {estimated} date{'s' if estimated != 1 else ''} estimated" if estimated else ""
     return f"{_day(first)} to {_day(last)}{note}" if first != last else f"{_day(first)}{note}"
 
@@ -96,17 +106,16 @@ def _day(day: date) -> str:
 
 
 def _tiles(ran: Sequence[Run], table: Sequence[Week], *, imperial: bool) -> list[Tile]:
-    share = progress.share(ran)
-    main_s = share.run_s + share.walk_s
+    minutes, run_s = sum(run.minutes for run in ran), progress.share(ran).run_s
     metres = [run.distance_m for run in ran if run.distance_m is not None]
     tiles = [
         Tile("runs", f"{len(ran)}"),
-        Tile("on your feet", _hours(sum(run.minutes for run in ran)), "h"),
+        Tile("on your feet", _hours(minutes), "h"),
     ]
     if metres:
         tiles.append(Tile("distance", *page.length(sum(metres), imperial=imperial)))
-    if main_s:
-        tiles.append(Tile("of it running", f"{share.run_s / main_s * 100:.0f}", "%"))
+    if run_s:
+        tiles.append(Tile("of it running", f"{run_s / 60 / minutes * 100:.0f}", "%"))
     if table:
         tiles.append(Tile("weeks in a row", f"{progress.weeks_in_a_row(table)}"))
         tiles.append(Tile("running days a week", f"{sum(row.days for row in table) / len(table):.1f}"))
@@ -120,41 +129,87 @@ def _hours(minutes: float) -> str:
 # -- weeks --
 
 
-def _minutes(table: Sequence[Week]) -> Section:
-    title = "Minutes by week"
-    if not table:
-        return Section(title, "No run with a date so far.")
+class _Sum(Struct, frozen=True):
+    """What the runs of a week, a month or a year add up to; ``load`` is None where none was rated."""
+
+    begins: date
+    days: int
+    run_min: float
+    walk_min: float
+    load: float | None
+
+
+def _sums(dated: Sequence[tuple[date, Run]]) -> tuple[str, list[_Sum]]:
+    """By week from the first run on, of many weeks by month, of many years by year; and which of them."""
+    first, days = dated[0][0], (dated[-1][0] - dated[0][0]).days
+    unit = "week" if days < BY_WEEK_DAYS else "month" if days < BY_MONTH_DAYS else "year"
+
+    def begin(day: date) -> date:
+        if unit == "week":
+            return day - timedelta(days=(day - first).days % 7)
+        return day.replace(day=1) if unit == "month" else day.replace(month=1, day=1)
+
+    def length(begins: date) -> int:
+        if unit == "week":
+            return 7
+        after = begins + timedelta(days=31 if unit == "month" else 366)
+        return (begin(after) - begins).days
+
+    found = []
+    for begins, some in groupby(dated, key=lambda each: begin(each[0])):
+        ran = [run for _, run in some]
+        share, loads = progress.share(ran), [run.load for run in ran if run.load is not None]
+        load = sum(loads) if loads else None
+        found.append(_Sum(begins, length(begins), share.run_s / 60, share.walk_s / 60, load))
+    return unit, found
+
+
+def _over_time(dated: Sequence[tuple[date, Run]]) -> list[Section]:
+    if not dated:
+        return []
+    unit, sums = _sums(dated)
+    return [_minutes(unit, sums), _load(unit, sums)]
+
+
+def _bars(sheet: Sheet, sums: Sequence[_Sum], minutes: Sequence[float], below: Sequence[float], colour: str) -> None:
+    at = [each.begins.toordinal() + each.days / 2 for each in sums]
+    sheet.axes.bar(
+        at, minutes, [0.72 * each.days for each in sums], bottom=below, color=colour, alpha=0.85, linewidth=0
+    )
+    _date_axis(sheet, sums[0].begins, sums[-1].begins + timedelta(days=sums[-1].days))
+
+
+def _minutes(unit: str, sums: Sequence[_Sum]) -> Section:
+    title = f"Minutes by {unit}"
 
     def draw(sheet: Sheet) -> None:
-        axes, at = sheet.axes, [row.week for row in table]
-        ran, walked = [row.run_s / 60 for row in table], [row.walk_s / 60 for row in table]
-        axes.bar(at, walked, 0.72, color=WALK, alpha=0.85)
-        axes.bar(at, ran, 0.72, bottom=walked, color=RUN, alpha=0.85)
-        if len(table) <= sheet.width_pt / 34:
-            for number, total in zip(at, map(sum, zip(ran, walked, strict=True)), strict=True):
-                axes.annotate(
-                    f"{total:.0f}", (number, total), (0, 4), textcoords="offset points", ha="center", color=MUTED
-                )
-        plot.count_axis(sheet, table[-1].week, "week")
+        ran, walked = [each.run_min for each in sums], [each.walk_min for each in sums]
+        _bars(sheet, sums, walked, [0.0] * len(sums), WALK)
+        _bars(sheet, sums, ran, walked, RUN)
+        days = (sums[-1].begins - sums[0].begins).days + sums[-1].days
+        if days / min(each.days for each in sums) <= sheet.width_pt / 34:
+            for each in sums:
+                at = each.begins.toordinal() + each.days / 2, each.run_min + each.walk_min
+                sheet.axes.annotate(f"{at[1]:.0f}", at, (0, 4), textcoords="offset points", ha="center", color=MUTED)
 
-    totals = [(row.run_s + row.walk_s) / 60 for row in table]
-    text = f"{median(totals):.0f} minutes of running and walk breaks in a usual week, {max(totals):.0f} in the longest."
+    totals = [each.run_min + each.walk_min for each in sums]
+    usual, most = median(totals), max(totals)
+    text = f"{usual:.0f} minutes of running and walk breaks in a usual {unit}, {most:.0f} in the longest."
     keys = [Key("■", "run", "running"), Key("■", "walk", "walk breaks")]
     drawn = plot.drawing("minutes", f"{title}. {text}", draw, unit="min", keys=keys)
     return Section(title, text, drawn)
 
 
-def _load(table: Sequence[Week]) -> Section:
-    title = "Load by week"
-    loads = [(row.week, row.load) for row in table if row.load is not None]
+def _load(unit: str, sums: Sequence[_Sum]) -> Section:
+    title = f"Load by {unit}"
+    loads = [each.load for each in sums if each.load is not None]
     if not loads:
         return Section(title, "Say after a run how hard it was (hrbridge log), and its load appears here.")
 
     def draw(sheet: Sheet) -> None:
-        sheet.axes.bar([week for week, _ in loads], [load for _, load in loads], 0.72, color=EASY)
-        plot.count_axis(sheet, table[-1].week, "week")
+        _bars(sheet, sums, [each.load or 0.0 for each in sums], [0.0] * len(sums), EASY)
 
-    text = f"Minutes times effort. A usual week has {median(load for _, load in loads):.0f}."
+    text = f"Effort times minutes, warm-up and cool-down with them. A usual {unit} has {median(loads):.0f}."
     drawn = plot.drawing("load", f"{title}. {text}", draw, height_pt=180, unit="min × effort")
     return Section(title, text, drawn)
 
@@ -189,12 +244,15 @@ def _weeks(table: Sequence[Week], *, imperial: bool) -> Section:
             f"{row.days}",
             "more, as easy" if row.effort_held else "",
         )
-        for row in table
+        for row in table[-TABLE_WEEKS:]
     ]
     text = (
-        "What a usual run of the week was. “More, as easy”: longer or with more running than in the first week, at "
-        f"most {progress.HELD_BPM:g} bpm and {progress.HELD_RPE:g} of effort above it."
+        "What a usual run of the week was, without warm-up and cool-down. “More, as easy”: longer or with more running "
+        f"than in the first week of its count, at most {progress.HELD_BPM:g} bpm and {progress.HELD_RPE:g} of effort "
+        "above it."
     )
+    if len(table) > TABLE_WEEKS:
+        text += f" These are the newest {TABLE_WEEKS} of {len(table)} weeks with a run."
     return Section(title, text, page.table(title, columns, rows))
 
 
@@ -275,7 +333,7 @@ def _room(numbers: Sequence[float]) -> tuple[float, float]:
 
 
 def _date_axis(sheet: Sheet, first: date, last: date) -> None:
-    """The first of months, or of every few; days where it is only some weeks."""
+    """The first of months, or of every few, with their years; days where it is only some weeks, else years."""
     axes = sheet.axes
     days = max((last - first).days, 1)
     axes.set_xlim(first.toordinal() - 0.03 * days, last.toordinal() + 0.03 * days)
@@ -284,6 +342,10 @@ def _date_axis(sheet: Sheet, first: date, last: date) -> None:
         each = 7 * max(ceil(days / 7 / most), 1) if days >= 14 else max(ceil(days / most), 1)
         ticks = [first + timedelta(days=n) for n in range(0, days + 1, each)]
         labels = [f"{tick.day} {MONTHS[tick.month - 1][:3]}" for tick in ticks]
+    elif days >= BY_MONTH_DAYS:
+        each = ceil((last.year - first.year) / most)
+        ticks = [date(year, 1, 1) for year in range(first.year, last.year + 1, each) if first <= date(year, 1, 1)]
+        labels = [f"{tick.year}" for tick in ticks]
     else:
         months = [
             (year, month)
@@ -291,10 +353,11 @@ def _date_axis(sheet: Sheet, first: date, last: date) -> None:
             for month in range(1, 13)
             if first <= date(year, month, 1) <= last
         ]
-        ticks = [date(year, month, 1) for year, month in months[:: ceil(len(months) / most)]]
+        ticks = [date(year, month, 1) for year, month in months[:: ceil(len(months) * 75 / sheet.width_pt)]]
+        years = [None, *(tick.year for tick in ticks)]
         labels = [
-            f"{MONTHS[tick.month - 1][:3]}{f' {tick.year}' if n == 0 or tick.month == 1 else ''}"
-            for n, tick in enumerate(ticks)
+            f"{MONTHS[tick.month - 1][:3]}{f' {tick.year}' if tick.year != before else ''}"
+            for before, tick in zip(years, ticks, strict=False)
         ]
     axes.set_xticks([tick.toordinal() for tick in ticks], labels)
 
@@ -373,7 +436,13 @@ def _calendar(dated: Sequence[tuple[date, Run]]) -> Section:
 
     often = Counter(day.weekday() for day in minutes)
     favourite = WEEKDAYS[often.most_common(1)[0][0]]
-    text = f"{len(minutes)} days with a run, most often a {favourite}. The stronger the colour, the longer."
+    text = f"{len(minutes)} day{'s' if len(minutes) != 1 else ''} with a run, most often a {favourite}. "
+    text += "The stronger the colour, the longer."
+    weeks = (newest - monday).days // 7 + 1
+    if weeks > CALENDAR_WEEKS:
+        text += f" Drawn are the newest {CALENDAR_WEEKS} weeks of {weeks}, on a phone {CALENDAR_WEEKS_NARROW}."
+    elif weeks > CALENDAR_WEEKS_NARROW:
+        text += f" On a phone the newest {CALENDAR_WEEKS_NARROW} weeks of {weeks} are drawn."
     keys = [Key("•", "muted", "with a dot: the date is estimated")] if estimated else []
     drawn = plot.drawing("calendar", f"Calendar. {text}", draw, height_pt=170, keys=keys)
     return Section(title, text, drawn)

@@ -604,7 +604,13 @@ async def _ask(client: Client, base: str, topic: Topic, message: messages.RpeSet
     wants_answer = isinstance(message, ControlSet) and message.id is not None
     if wants_answer:
         await client.subscribe(f"{base}/{messages.CONTROL_RESULT.name}", qos=1)
-    await client.publish(f"{base}/{topic.name}", msgspec.json.encode(message), qos=topic.qos, timeout=PUBLISH_TIMEOUT_S)
+    await client.publish(
+        f"{base}/{topic.name}",
+        msgspec.json.encode(message),
+        qos=min(topic.qos, client.limits.qos),
+        properties=client.expiring(topic.expiry_s),
+        timeout=PUBLISH_TIMEOUT_S,
+    )
     if not wants_answer:
         return
     try:

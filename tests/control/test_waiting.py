@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -126,7 +127,7 @@ def test_a_short_slip_is_not_worth_a_word() -> None:
 def test_a_loose_strap_is_told_of_once_a_minute_at_most() -> None:
     steps = wait(lambda second: loose(second) if second % 20 < 12 else worn(second), for_s=600)
     lost_s = [step.at_s for step in steps for cue in step.cues if cue.kind is CueKind.SIGNAL_LOST]
-    assert min(later - sooner for sooner, later in zip(lost_s, lost_s[1:], strict=False)) >= 60
+    assert min(later - sooner for sooner, later in pairwise(lost_s)) >= 60
 
 
 def test_nothing_of_it_is_told_once_the_run_goes_on() -> None:
@@ -149,7 +150,7 @@ def test_whatever_the_strap_does_lost_and_back_take_turns(straps: list[Strap]) -
     steps = wait(lambda second: straps[second](second), for_s=len(straps), start_after_s=0)
     kinds = [cue.kind for cue in cues(steps)]
     assert {(cue.kind, cue.reason) for cue in cues(steps)} <= {(k, r) for k, rs in REASONS.items() for r in rs}
-    assert all(now is not before for before, now in zip(kinds, kinds[1:], strict=False))
+    assert all(now is not before for before, now in pairwise(kinds))
 
 
 def test_it_can_be_explained() -> None:

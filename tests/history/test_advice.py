@@ -181,7 +181,7 @@ def test_of_two_words_on_the_same_run_the_worse_one_counts() -> None:
 
 def test_worse_leads_one_rung_down_and_is_counted_once() -> None:
     start = other_start("1:1")
-    runs = after_injury(Symptoms.WORSE)
+    runs = [past("1:1", purpose=Purpose.RETURN, note=Note(rpe=4, symptoms=Symptoms.WORSE))]
     given = advised(*runs, settings=start, symptoms=Symptoms.WORSE)
     assert (given.ratio, rungs(given, Factor.SYMPTOMS)) == ("1:2", 0)
 
@@ -221,10 +221,10 @@ def test_a_return_is_never_made_harder(said: dict[str, Any]) -> None:
         ({"soreness": Soreness.NONE}, "2:1"),
         ({"soreness": Soreness.MILD}, "2:1"),
         ({"soreness": Soreness.STRONG}, "1:1"),
-        ({"soreness": Soreness.STRONG, "energy": Energy.LOW}, "1:2"),
+        ({"soreness": Soreness.STRONG, "energy": Energy.LOW}, "1:1"),
         ({"soreness": Soreness.STRONG, "energy": Energy.HIGH}, "1:1"),
         ({"purpose": Purpose.RECOVERY}, "1:1"),
-        ({"purpose": Purpose.RECOVERY, "soreness": Soreness.STRONG, "energy": Energy.LOW}, "1:2"),
+        ({"purpose": Purpose.RECOVERY, "soreness": Soreness.STRONG, "energy": Energy.LOW}, "1:1"),
         ({"purpose": Purpose.TEMPO}, "3:1"),
         ({"purpose": Purpose.TEMPO, "energy": Energy.HIGH}, "3:1"),
         ({"purpose": Purpose.TEMPO, "soreness": Soreness.STRONG}, "1:1"),
@@ -274,8 +274,8 @@ def test_two_of_them_do() -> None:
 
 def test_a_walk_instead_is_as_long_or_three_minutes_for_each_of_running() -> None:
     given = advised(*STEADY, energy=Energy.LOW, soreness=Soreness.STRONG)
-    assert (given.ratio, given.minutes) == ("1:2", 30)
-    assert "Or a brisk walk instead: 30 minutes, as long; or 30, three for each of running." in advice.lines(given)
+    assert (given.ratio, given.minutes) == ("1:1", 30)
+    assert "Or a brisk walk instead: 30 minutes, as long; or 45, three for each of running." in advice.lines(given)
 
 
 def test_low_energy_after_the_run_of_yesterday_is_still_low() -> None:
@@ -308,6 +308,11 @@ def test_the_way_back_after_a_month_is_a_rung_at_a_time() -> None:
 
 def test_days_without_a_run_are_told_kindly() -> None:
     said = reason(advised(past("4:1", 30, days_ago=9)), Factor.RECOVERY)
+    assert said == "9 days since the last run: one rung easier and 29 minutes, to come back gently"
+
+
+def test_a_first_run_after_a_week_is_as_short_as_before() -> None:
+    said = reason(advised(past("4:1", 20, days_ago=9)), Factor.RECOVERY)
     assert said == "9 days since the last run: one rung easier, to come back gently"
 
 
@@ -345,7 +350,180 @@ def test_ten_minutes_are_a_workout_and_less_is_none() -> None:
 
 def test_without_a_heart_rate_a_second_workout_is_only_easier() -> None:
     given = advised(past("2:1", 30, days_ago=0), *STEADY[1:])
-    assert (given.ratio, given.overrides) == ("1:1", ("plan.total_s=1800",))
+    assert (given.ratio, given.overrides) == ("1:1", ("plan.total_s=900",))
+
+
+# -- no longer on a day that asks for less --
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"energy": Energy.LOW},
+        {"soreness": Soreness.STRONG},
+        {"symptoms": Symptoms.WORSE},
+        {"purpose": Purpose.RECOVERY},
+    ],
+)
+def test_on_a_day_made_easier_the_run_does_not_grow(said: dict[str, Any]) -> None:
+    given = advised(past("1:2", 22), past("1:2", 20, days_ago=4), **said)
+    assert (given.minutes, reason(given, Factor.LONGEST)) == (22, "")
+
+
+def test_on_a_day_made_easier_a_season_grows_no_run_either() -> None:
+    ran = newest_first(*[past("1:2", 20)] * 3, past("1:2", 21))
+    assert advised(*ran, settings=TWELVE, energy=Energy.LOW).minutes == 21
+
+
+def test_a_second_workout_is_half_as_long_as_the_first() -> None:
+    assert advised(past("2:1", 30, days_ago=0), *STEADY[1:]).minutes == 15
+
+
+@pytest.mark.parametrize(("days", "minutes"), [(6, 60), (7, 60), (14, 47), (21, 33), (28, 20), (424, 20), (3083, 20)])
+def test_a_rest_shortens_the_run_and_after_four_weeks_it_is_the_first_week_again(days: int, minutes: int) -> None:
+    assert advised(past("4:1", 60, days_ago=days)).minutes == minutes
+
+
+def test_after_four_weeks_the_run_grows_from_there() -> None:
+    assert advised(past("2:1", 20), past("4:1", 60, days_ago=40)).minutes == 22
+
+
+def test_after_four_weeks_a_season_grows_from_there_too() -> None:
+    ran = newest_first(*[past("1:2", 40, days_ago=50)] * 6, past("1:2", 20))
+    assert advised(*ran, settings=Season(goal=SeasonGoal.DURATION)).minutes == 22
+
+
+# -- days of running in a row --
+
+
+@pytest.mark.parametrize(("row", "rest"), [(1, False), (2, True), (6, True)])
+def test_after_two_days_in_a_row_a_rest_or_a_walk_comes_first(row: int, rest: bool) -> None:
+    given = advised(*[past("1:2", 20, days_ago=n + 1) for n in range(row)])
+    assert (given.rest, given.command == given.walk_instead) == (rest, rest)
+
+
+def test_whoever_asks_for_six_runs_a_week_is_asked_to_rest_after_six() -> None:
+    runs = [past("1:2", 20, days_ago=n + 1) for n in range(6)]
+    assert [advised(*runs[:n], settings=Season(runs_per_week=6)).rest for n in (5, 6)] == [False, True]
+
+
+def test_more_days_than_a_week_has_runs_ask_for_a_rest() -> None:
+    given = advised(*[past("1:2", 20, days_ago=n) for n in (2, 3, 5, 6)])
+    assert "four days of running in the last six: a rest or a walk today" in reason(given, Factor.RECOVERY)
+
+
+def test_a_walk_is_rest_enough() -> None:
+    walk = past("1:2", 20, days_ago=1, planned_ratio=(0.0, 1200.0), run_s=0.0)
+    assert not advised(walk, past("1:2", 20, days_ago=2), past("1:2", 20, days_ago=3)).rest
+
+
+def test_a_rest_day_is_told_kindly() -> None:
+    told = advice.lines(advised(past("1:2", 20, days_ago=1), past("1:2", 20, days_ago=2)))
+    assert told[0] == "Today: a rest, or a brisk walk of 20 minutes."
+
+
+# -- one rung at a time --
+
+
+def test_after_an_easy_day_the_way_back_is_a_rung_at_a_time() -> None:
+    given = advised(past("1:2", 30, days_ago=2), *STEADY[1:])
+    assert (given.ratio, "one rung at a time" in reason(given, Factor.HISTORY)) == ("1:1", True)
+
+
+def test_a_rung_down_and_an_easier_day_are_one_rung_together() -> None:
+    ran = [past("2:1", 20, purpose=Purpose.RETURN, note=Note(rpe=4, symptoms=Symptoms.WORSE))]
+    assert advised(*ran, settings=other_start("2:1"), energy=Energy.LOW).ratio == "1:1"
+
+
+def test_a_rung_that_is_reached_is_not_told_as_today_where_today_is_easier() -> None:
+    risen = advised(*[past("1:2", 24)] * 3, energy=Energy.LOW, soreness=Soreness.STRONG)
+    assert (risen.ratio, reason(risen, Factor.HISTORY)) == ("1:3", "the last runs went well: 1:1 comes next; today 1:3")
+
+
+def test_a_season_leads_alone() -> None:
+    assert reason(advised(past("1:2", 20), settings=TWELVE), Factor.HISTORY) == ""
+
+
+# -- runs that the ceiling made shorter --
+
+
+def cut(ratio: str, run_s: float, **more: Any) -> Run:
+    walk_s = past(ratio).figures.planned_ratio[1]  # type: ignore[index]
+    return past(ratio, last_ratio=(run_s, walk_s), reasons={"heart_rate_ceiling": 3}, **more)
+
+
+def test_runs_that_met_the_ceiling_are_told_with_what_would_let_them_hold() -> None:
+    assert "in your last run heart rate met the ceiling after 35 s: a slower run, or 1:3 until it holds" in reason(
+        advised(cut("1:2", 35)), Factor.HISTORY
+    )
+
+
+def test_three_of_them_lead_to_the_easier_ratio() -> None:
+    given = advised(*[cut("1:2", 35)] * 3)
+    assert (given.ratio, reason(given, Factor.HISTORY)) == (
+        "1:3",
+        "in your last run heart rate met the ceiling after 35 s: a slower run, or 1:3 until it holds",
+    )
+
+
+def test_with_the_most_walking_shorter_runs_are_offered() -> None:
+    given = advised(cut("1:4", 35), settings=Season(start_ratio="1:4"))
+    assert "--set plan.scale=0.5" in reason(given, Factor.HISTORY)
+
+
+def test_only_an_empty_journal_has_no_runs() -> None:
+    left_early = advised(past("1:2", completion=0.4))
+    assert (
+        reason(left_early, Factor.HISTORY)
+        == "you stand at 1:2, where everybody begins, with 0 of 3 runs for the next rung"
+    )
+
+
+# -- symptoms that stay --
+
+
+def test_worse_where_no_ratio_is_easier_is_a_shorter_walk() -> None:
+    given = advised(*after_injury(Symptoms.WORSE), settings=RETURN)
+    assert (given.command, given.rest, given.minutes) == (given.walk_instead, False, 10)
+    assert advice.lines(given)[0] == "Today: a walk of 10 minutes."
+    assert reason(given, Factor.SYMPTOMS).startswith("walk only, until it is quiet again")
+
+
+def test_worse_twice_is_a_walk_on_every_rung() -> None:
+    worse = past("2:1", 30, note=Note(rpe=4, symptoms=Symptoms.WORSE))
+    assert advised(worse, worse).command == advised(worse, worse).walk_instead
+
+
+def test_a_walk_without_symptoms_leads_back_to_running() -> None:
+    quiet = past("1:4", planned_ratio=(0.0, 600.0), note=Note(symptoms=Symptoms.NONE), purpose=Purpose.RETURN)
+    given = advised(quiet, *after_injury(Symptoms.WORSE), settings=RETURN)
+    assert (given.ratio, given.walk_instead) == ("1:4", None)
+
+
+def test_what_is_said_here_alone_is_not_kept_and_says_so() -> None:
+    given = advised(*after_injury(None), settings=RETURN, symptoms=Symptoms.NONE)
+    assert (
+        reason(given, Factor.SYMPTOMS)
+        == "none (hrbridge log --symptoms none keeps it, and only what it keeps leads up)"
+    )
+
+
+# -- what is remembered --
+
+
+def test_a_hard_run_is_remembered_for_days() -> None:
+    ran = [past("1:2", 20, days_ago=3, note=HARD), past("1:2", 20, days_ago=5)]
+    assert "a hard one (RPE 8)" in reason(advised(*ran), Factor.RECOVERY)
+
+
+def test_a_long_run_of_ones_own_is_a_fifth_longer() -> None:
+    given = advised(*[past("2:1", 30, days_ago=n) for n in (2, 4)], purpose=Purpose.LONG)
+    assert (given.minutes, given.purpose) == (36, Purpose.LONG)
+    assert reason(given, Factor.PURPOSE) == "long: 36 minutes where 30 are usual, easy all the way"
+
+
+def test_a_long_run_keeps_for_another_day_where_today_is_an_easy_one() -> None:
+    assert advised(*STEADY, purpose=Purpose.LONG, energy=Energy.LOW).purpose is Purpose.EASY
 
 
 # -- the load of a week --
@@ -355,9 +533,20 @@ def test_a_usual_week_is_as_usual() -> None:
     assert rungs(advised(*STEADY), Factor.LOAD) == 0
 
 
-def test_a_week_far_above_the_usual_makes_today_easier() -> None:
+def test_a_week_far_above_the_usual_makes_today_shorter_and_keeps_the_ratio() -> None:
     given = advised(past("2:1", 30, days_ago=2), *STEADY)
-    assert (given.ratio, reason(given, Factor.LOAD)) == ("1:1", "33 % more than in the weeks before: the easier choice")
+    assert (given.ratio, given.minutes) == ("2:1", 18)
+    assert reason(given, Factor.LOAD) == "18 minutes in place of 30: a fifth more than a usual week, and no more"
+
+
+def test_a_week_without_a_run_makes_no_week_less_usual() -> None:
+    weeks = [past("2:1", 30, days_ago=n) for n in (5, 22, 24, 26, 29, 31, 33)]
+    assert reason(advised(*weeks), Factor.LOAD) == "300 in seven days with this run, 450 in those before"
+
+
+def test_where_the_week_has_no_room_a_rest_or_a_walk_comes_first() -> None:
+    given = advised(past("2:1", 60, days_ago=2), *STEADY)
+    assert (given.rest, given.command) == (True, given.walk_instead)
 
 
 def test_the_load_of_a_run_without_an_effort_is_that_of_an_easy_one() -> None:

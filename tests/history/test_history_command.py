@@ -11,16 +11,22 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import twelve_weeks
 from msgspec.structs import replace
 
+from hrbridge import timeline, trace
 from hrbridge.config import Block, Segment, SegmentKind
-from hrbridge.dates import Moment, from_iso
+from hrbridge.control import plan as plans
+from hrbridge.control.controller import Controller
+from hrbridge.dates import Moment, from_iso, iso
+from hrbridge.events import Action, Command, Sample
 from hrbridge.history import overview, season
 from hrbridge.history.runs import runs
-from hrbridge.journal import Journal, Note
+from hrbridge.journal import End, Journal, Kind, Note, pack
+from hrbridge.sinks.journal import recording_alone
 from tests.conftest import Hrbridge
 
 SUNDAY = from_iso("2026-11-22T18:00:00Z")
@@ -50,9 +56,39 @@ def journal(tmp_path: Path) -> Path:
     return path
 
 
-def text(path: Path, *, weeks: int = 12, now: Moment = NOW, encoding: str = "utf-8") -> str:
+def text(path: Path, *, weeks: int | None = 12, now: Moment = NOW, encoding: str = "utf-8", **changes: Any) -> str:
     with Journal(path) as journal:
-        return overview.as_text(runs(journal, "alex"), None, newest_weeks=weeks, now=now, encoding=encoding)
+        found = runs(journal, "alex")
+    return overview.as_text(found, None, newest_weeks=weeks, now=now, encoding=encoding, **changes)
+
+
+def add(path: Path, *days: int, minutes: int = 6) -> None:
+    """Finished runs, so many days from the newest Sunday."""
+    plan = twelve_weeks.plan(season.dose("1:1", minutes))
+    packed = twelve_weeks.packed_run(plan, 130.0 * minutes, 145.0, 5.0)
+    with Journal(path) as opened, opened.transaction():
+        for day in days:
+            twelve_weeks.add(opened, plan, packed, SUNDAY + day * DAY_S)
+
+
+def uncounted(path: Path) -> None:
+    """Years before the others, and of heart rate alone: nothing ran and nothing walked."""
+    with Journal(path) as opened, opened.transaction():
+        plan = plans.load("free")
+        header = trace.Header(runner=twelve_weeks.RUNNER, plan=plan, control=twelve_weeks.CONTROL)
+        controller = Controller(plan, header.runner, header.control)
+        events = [Command(0.0, Action.START), *(Sample(s, heart_rate_bpm=100) for s in range(1, 700))]
+        steps = [controller.step(event) for event in timeline.merge(events)]
+        began = iso(SUNDAY - 6000 * DAY_S)
+        number = opened.begin(header, Kind.IMPORTED, "old.hrm", began_at_s=0.0, started_at=began, now=NOW)
+        opened.append_packed(number, 0, pack(map(trace.encode, steps)))
+        opened.end(number, End.FINISHED)
+
+
+def ends(path: Path, ended: str | None) -> None:
+    """The newest run ends so."""
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE session SET ended = ? WHERE id = 3", (ended,))
 
 
 # -- the season of the articles --
@@ -83,15 +119,31 @@ def test_nothing_is_wider_than_eighty_columns(season_journal: Path):
     assert max(map(len, text(season_journal).splitlines())) <= 80
 
 
+@pytest.mark.parametrize("columns", [70, 60, 50])
+def test_a_narrow_terminal_gets_fewer_columns(season_journal: Path, columns: int):
+    assert max(map(len, text(season_journal, columns=columns).splitlines())) <= columns
+
+
+def test_what_a_narrow_terminal_loses_first_are_the_curves(season_journal: Path):
+    lines = text(season_journal, columns=60).splitlines()
+    assert lines[2] == "  36  07:00 4:1           50  40/10  40/10 10/10   6   100 %"
+
+
+def test_the_terminal_tells_how_wide_it_is(hrbridge: Hrbridge, season_journal: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = hrbridge("history", "--journal", season_journal).out
+    assert max(map(len, shown.splitlines())) <= 60
+
+
 def test_a_run_is_one_line_under_its_day(season_journal: Path):
     lines = text(season_journal).splitlines()
     assert lines[1] == "Fri 20 Nov 2026"
-    assert lines[2] == "  36  07:00 4:1           50 █▅█▅█▅█▅█▅█▅█▅█▅█▅█▅  40/10  40/10 10/10   6 100 %"
+    assert lines[2] == "  36  07:00 4:1           50 █▅█▅█▅█▅█▅█▅█▅█▅█▅  40/10  40/10 10/10   6   100 %"
 
 
 def test_more_walks_than_columns_are_thinned(season_journal: Path):
     line = next(line for line in text(season_journal).splitlines() if line.startswith("  10 "))
-    assert line.endswith(f"{10 * '▇▄'}  15/15  15/15 15/15   5 100 %")
+    assert line.endswith(f"{9 * '▇▄'}  15/15  15/15 15/15   5   100 %")
 
 
 def test_a_run_without_walks_is_drawn_minute_by_minute(journal: Path):
@@ -104,7 +156,7 @@ def test_a_run_without_walks_is_drawn_minute_by_minute(journal: Path):
 
 def test_a_terminal_without_blocks_gets_digits(season_journal: Path):
     shown = text(season_journal, encoding="ascii")
-    assert " 85858585858585858585 " in shown
+    assert " 858585858585858585 " in shown
     assert "Heart rate, 1 121 to 8 161 bpm: up in each run" in shown
 
 
@@ -201,7 +253,69 @@ def test_earlier_weeks_are_a_word_away(hrbridge: Hrbridge, journal: Path):
     assert "\n   1 " not in shown
 
 
+def test_ten_runs_are_shown_however_old_they_are(journal: Path):
+    add(journal, *(-400 * n for n in range(1, 9)))
+    shown = text(journal, weeks=None)
+    assert [f"\n{number:>4}  18:00 " in shown for number in range(1, 12)] == 10 * [True] + [False]
+    assert "Before these: 1 run; --weeks N goes further back." in shown
+
+
+def test_runs_that_no_week_counts_are_shown_when_asked(journal: Path):
+    uncounted(journal)
+    assert "\n   4  18:00 " in text(journal, weeks=5000)
+
+
+def test_however_many_weeks_are_asked_for(journal: Path):
+    assert "\n   1  18:00 " in text(journal, weeks=10**9)
+
+
+def test_after_a_long_break_the_weeks_count_from_one(journal: Path):
+    add(journal, -4000)
+    assert "Week 2: 1 of 3 runs done, 2 weeks in a row." in text(journal)
+
+
+def test_one_run_is_one_run(hrbridge: Hrbridge, journal: Path):
+    shown = " ".join(hrbridge("history", "--journal", journal, "--weeks", "1").out.split())
+    assert "1 run here: 3 min of running" in shown
+
+
+@pytest.mark.parametrize(
+    ("ended", "goes_on", "told"), [(None, True, "goes on"), (None, False, "cut off"), ("interrupted", False, "cut off")]
+)
+def test_what_has_no_end_has_no_share(journal: Path, ended: str | None, goes_on: bool, told: str):
+    ends(journal, ended)
+    assert text(journal, goes_on=goes_on).splitlines()[2].endswith(f" - {told}")
+
+
+def test_a_run_that_hrbridge_is_writing_goes_on(hrbridge: Hrbridge, journal: Path):
+    ends(journal, None)
+    with recording_alone(journal, "alex"):
+        shown = hrbridge("history", "--journal", journal).out
+    assert (" goes on" in shown, " cut off" in shown) == (True, False)
+
+
+def test_every_column_of_minutes_says_which(journal: Path):
+    with Journal(journal) as opened, opened.transaction():
+        opened.put_note(3, Note(rpe=7.0))
+    shown = " ".join(text(journal).split())
+    assert "all: minutes with warm-up and cool-down. ran and plan: minutes of running/walking." in shown
+    assert "min to RPE: the runs and walk breaks of a usual run of the week." in shown
+    assert "load: RPE times the minutes of all runs, warm-up and cool-down with them." in shown
+
+
+def test_who_ran_and_who_walked_is_not_said_of_heart_rate_alone(journal: Path):
+    uncounted(journal)
+    line = next(line for line in text(journal, weeks=5000).splitlines() if line.startswith("   4 "))
+    assert line.split()[-5:] == ["-", "-", "-", "-", "-"]
+
+
 # -- for scripts --
+
+
+def test_json_holds_every_run_also_those_that_no_week_counts(hrbridge: Hrbridge, journal: Path):
+    uncounted(journal)
+    shown = json.loads(hrbridge("history", "--journal", journal, "--json").out)
+    assert [run["id"] for run in shown["runs"]] == [3, 2, 1, 4]
 
 
 def test_json_holds_runs_newest_first_and_weeks_oldest_first(hrbridge: Hrbridge, journal: Path):
@@ -328,6 +442,7 @@ def test_on_a_terminal_delete_asks(journal: Path, answer: bytes, left: int):
     os.close(ours)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("Delete run 2 of 2026-11-11T18:00:00Z, plan 1:1, for good? [y/N]: ")
+    assert ("Nothing deleted." in ended.stdout) is (left == 3)
     with Journal(journal) as opened:
         assert len(opened.sessions()) == left
 

@@ -35,6 +35,22 @@ def recording(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def ride(tmp_path: Path) -> Path:
+    path = tmp_path / "ride.tcx"
+    points = (
+        f"<Trackpoint><Time>2026-05-01T07:{s // 60:02}:{s % 60:02}Z</Time>"
+        "<HeartRateBpm><Value>120</Value></HeartRateBpm></Trackpoint>"
+        for s in range(120)
+    )
+    path.write_text(
+        '<TrainingCenterDatabase xmlns="http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"><Activities>'
+        f'<Activity Sport="Biking"><Lap StartTime="2026-05-01T07:00:00Z"><Track>{"".join(points)}</Track></Lap>'
+        "</Activity></Activities></TrainingCenterDatabase>"
+    )
+    return path
+
+
+@pytest.fixture
 def own_trace(tmp_path: Path) -> Path:
     path = tmp_path / "own.jsonl"
     trace.write(path, *simulated_run('plan.use="demo"', 'sensor.runner="typical"'))
@@ -140,6 +156,27 @@ def test_what_cannot_be_read_stops_no_other(hrbridge: Hrbridge, journal: Path, r
     assert (ended.code, ended.out) == (2, f"{recording}: run 1\n")
     told = [line for line in ended.err.splitlines() if line.startswith("hrbridge: ")]
     assert [line.partition(": ")[2].partition(":")[0] for line in told] == [str(broken), str(tmp_path / "none.fit")]
+
+
+def test_a_folder_is_met_with_how_its_files_are_named(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
+    ended = hrbridge("import", tmp_path, "--journal", journal)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"hrbridge: {tmp_path}: is a folder: name the files in it: {tmp_path}/*\n"
+
+
+def test_a_ride_is_no_run(hrbridge: Hrbridge, journal: Path, ride: Path) -> None:
+    ended = hrbridge("import", ride, "--journal", journal)
+    assert (ended.code, ended.out, sessions(journal)) == (2, "", [])
+    assert f"hrbridge: {ride}: is no run: its sport is Biking; --lenient takes it all the same\n" in ended.err
+
+
+def test_who_is_faster_than_any_runner_rides(hrbridge: Hrbridge, journal: Path, recording: Path) -> None:
+    recording.write_text(recording.read_text().replace(",2.8", ",9.5"))
+    assert "nobody runs as fast; --lenient takes it" in hrbridge("import", recording, "--journal", journal).err
+
+
+def test_a_ride_is_taken_when_asked(hrbridge: Hrbridge, journal: Path, ride: Path) -> None:
+    assert hrbridge("import", ride, "--journal", journal, "--lenient").out == f"{ride}: run 1\n"
 
 
 def test_a_damaged_one_is_read_as_far_as_it_goes_when_asked(hrbridge: Hrbridge, journal: Path, recording: Path) -> None:
@@ -250,7 +287,14 @@ def test_a_file_that_cannot_be_written_is_one_line(
     out = tmp_path / "nowhere" / "run"
     ended = hrbridge("export", "1", form, out, "--journal", two_minutes)
     assert ended.code == 1
-    assert ended.err == f"hrbridge: {out}: cannot be written: No such file or directory\n"
+    assert ended.err == f"hrbridge: {out}: cannot be written: no folder {out.parent}\n"
+
+
+@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+def test_a_file_is_not_mixed_with_what_is_said_of_it(hrbridge: Hrbridge, two_minutes: Path, out: str) -> None:
+    ended = hrbridge("export", "1", "--csv", out, "--journal", two_minutes)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"hrbridge: export --csv {out}: needs a file to write\n"
 
 
 def test_a_run_that_is_not_there_is_one_line(hrbridge: Hrbridge, two_minutes: Path, tmp_path: Path) -> None:
@@ -259,7 +303,7 @@ def test_a_run_that_is_not_there_is_one_line(hrbridge: Hrbridge, two_minutes: Pa
 
 
 def test_real_recordings_come_in_and_go_out(hrbridge: Hrbridge, traces: Path, journal: Path, tmp_path: Path) -> None:
-    recordings = [path for path in traces.iterdir() if path.suffix in (".fit", ".hrm")]
+    recordings = [path for path in traces.iterdir() if path.suffix in (".fit", ".hrm") and "bike" not in path.name]
     chosen = sorted(recordings, key=lambda path: path.stat().st_size)[:4]  # the others take longer and tell no more
     assert hrbridge("import", *chosen, "--journal", journal).code == 0
     for run in sessions(journal):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from hrbridge.config import Purpose
+from hrbridge.config import Control, Purpose
 from hrbridge.control.plan import LADDER
 from hrbridge.history import ladder
+from hrbridge.history.figures import WalkFigures
 from hrbridge.history.ladder import Verdict
 from hrbridge.history.runs import Run
 from hrbridge.journal import Kind, Note, Soreness, Symptoms
@@ -76,8 +78,8 @@ def test_the_rung_is_told_when_the_newest_run_has_moved_it() -> None:
         {"completion": 0.5},
         {"walks_recovered": 7},
         {"hilly": True},
-        {"last_ratio": (48.0, 120.0)},
-        {"last_ratio": (60.0, 150.0)},
+        {"last_ratio": (44.0, 120.0)},
+        {"last_ratio": (60.0, 165.0)},
         {"walks_judged": 0, "walks_recovered": 0, "note": Note()},
     ],
     ids=["left early", "heart stayed up", "hills", "runs made shorter", "walks made longer", "nobody knows"],
@@ -116,6 +118,37 @@ def test_a_run_broken_off_in_its_first_minutes_tells_nothing() -> None:
     assert not ladder.standing([past("1:1", minutes=0)]).known
 
 
+@pytest.mark.parametrize(("run_s", "good"), [(45.0, True), (44.0, False)])
+def test_three_quarters_of_the_run_are_enough(run_s: float, good: bool) -> None:
+    ran = past("1:2", walks=walks(run_s, 120.0))
+    assert (ladder.verdict(ran) is Verdict.GOOD) is good
+
+
+def walks(run_s: float, walk_s: float) -> tuple[WalkFigures, ...]:
+    """As the cues came: six runs and walks of these seconds, the third run interrupted."""
+    return tuple(
+        WalkFigures(n * (run_s + walk_s) + 300 * (n > 2), walk_s, walk_s, *[None] * 7, True, True, None, False)
+        for n in range(6)
+    )
+
+
+def test_a_harder_ratio_counts_for_the_rung_even_where_its_own_was_not_held() -> None:
+    shortened = past("2:1", last_ratio=(60.0, 60.0))
+    assert stands_at(*[past("1:1")] * 2, shortened) == "2:1"
+
+
+def test_three_runs_that_came_out_short_are_a_rung_down() -> None:
+    short = past("1:2", last_ratio=(35.0, 120.0))
+    assert [stands_at(*[short] * n) for n in (2, 3)] == ["1:2", "1:3"]
+
+
+def test_a_second_run_below_the_heart_rate_of_the_first_says_nothing_of_its_ratio() -> None:
+    ran = past("1:2", last_ratio=(24.0, 120.0))
+    header = replace(ran.session.header, control=Control(first_workout_mean_bpm=118))
+    second = Run(replace(ran.session, header=header), ran.figures, ran.note)
+    assert [ladder.came_out_short(each) for each in (ran, second)] == [True, False]
+
+
 # -- down --
 
 
@@ -151,6 +184,15 @@ def test_an_easy_finish_that_was_only_offered_takes_nothing() -> None:
 
 def test_hard_first_runs_leave_an_unknown_runner_to_be_known_by_a_good_one() -> None:
     assert stands_at(past("2:1", note=HARD), past("2:1")) == "2:1"
+
+
+def test_hard_runs_with_another_between_them_are_not_in_a_row() -> None:
+    assert stands_at(past("2:1"), past("2:1", note=HARD), past("1:2"), past("2:1", note=HARD)) == "2:1"
+
+
+def test_a_run_for_recovery_between_two_hard_ones_is_no_answer() -> None:
+    recovery = past("1:1", purpose=Purpose.RECOVERY)
+    assert stands_at(past("2:1"), past("2:1", note=HARD), recovery, past("2:1", note=HARD)) == "1:1"
 
 
 def test_the_gentlest_ratio_stays() -> None:

@@ -69,7 +69,18 @@ def test_before_the_first_run_there_is_an_answer(hrbridge: Hrbridge, tmp_path: P
         "  terrain         flat ground first",
         "  hrbridge run CONFIG --plan 1:2 --set plan.total_s=1200",
         "CONFIG: your configuration; with --config FILE it stands there.",
+        f"Afterwards: hrbridge log --journal {tmp_path / 'none.sqlite3'}",
     ]
+
+
+def test_a_runner_who_is_not_in_the_journal_is_answered_with_those_who_are(hrbridge: Hrbridge, journal: Path) -> None:
+    ended = hrbridge("next", "--journal", journal, "--runner", "alec")
+    assert (ended.code, ended.err) == (2, f"hrbridge: {journal}: no run of alec; there are runs of alex\n")
+
+
+def test_what_to_type_afterwards_is_the_last_line(hrbridge: Hrbridge, alex: Path, journal: Path) -> None:
+    last = hrbridge("next", "--config", alex, "--journal", journal, "--runner", "alex").out.splitlines()[-1]
+    assert last == f"Afterwards: hrbridge log --config {alex} --journal {journal} --runner alex"
 
 
 def test_asking_makes_no_journal(hrbridge: Hrbridge, tmp_path: Path) -> None:

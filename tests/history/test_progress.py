@@ -82,6 +82,24 @@ def test_a_week_without_a_run_has_no_line_but_keeps_its_number():
     assert [week.week for week in progress.weeks([ran(22), ran(1)])] == [1, 4]
 
 
+def test_more_than_eight_weeks_without_a_run_begin_a_new_count():
+    assert [week.week for week in progress.weeks([ran(79), ran(65), ran(8), ran(1)])] == [1, 2, 1, 3]
+
+
+def test_eight_weeks_without_a_run_are_within_the_count():
+    assert [week.week for week in progress.weeks([ran(57), ran(1)])] == [1, 9]
+
+
+def test_effort_is_held_against_the_first_week_of_the_same_count():
+    newest = [ran(80, main_s=1500.0, mean_heart_rate_bpm=150.0, rpe=5.0), ran(73, mean_heart_rate_bpm=145.0, rpe=5.0)]
+    table = progress.weeks([*newest, ran(1, mean_heart_rate_bpm=120.0, rpe=5.0)])
+    assert [week.effort_held for week in table] == [None, None, True]
+
+
+def test_weeks_in_a_row_end_with_their_count():
+    assert progress.weeks_in_a_row(progress.weeks([ran(80), ran(73), ran(1)])) == 2
+
+
 def test_two_runs_on_one_day_are_one_day():
     assert [week.days for week in progress.weeks([ran(3), ran(3), ran(1)])] == [2]
 
@@ -180,6 +198,10 @@ def test_a_ratio_has_a_name(planned: tuple[float, float] | None, name: str | Non
 )
 def test_there_are_four_stages_from_walking_to_running(planned: tuple[float, float], stage: Stage):
     assert progress.stage(ran(1, planned_ratio=planned)) is stage
+
+
+def test_the_stage_is_that_of_what_was_run():
+    assert progress.stage(ran(1, planned_ratio=FOUR_ONE, run_s=800.0, walk_s=1600.0)) is Stage.WALK_RUN
 
 
 def test_without_a_plan_the_stage_is_what_was_done():

@@ -9,23 +9,26 @@ from collections.abc import Sequence
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
+from statistics import median
 
 import pytest
 import twelve_weeks
 from msgspec.structs import replace
 
 from hrbridge import config, trace, wiring
+from hrbridge.control.controller import Controller
 from hrbridge.decisions import Cue, CueKind, Estimate, Phase, Ratio, Reason, Step, Trust
-from hrbridge.events import Action, Command, Tick
+from hrbridge.events import Action, Command, Rpe, Sample, Tick
 from hrbridge.history import report
-from hrbridge.history.course import Foretold, course
-from hrbridge.history.figures import figures
+from hrbridge.history.course import Foretold, Point, course
+from hrbridge.history.figures import WalkFigures, figures
 from hrbridge.history.page import clock
 from hrbridge.history.runs import Run
-from hrbridge.journal import End, Journal, Kind, Note, Session, pack
+from hrbridge.journal import End, Energy, Journal, Kind, Note, Session, Soreness, Symptoms, pack
 from tests.conftest import Hrbridge
 
 BEGAN = "2026-11-22T07:00:00Z"
+WATCH = {"kind": Kind.IMPORTED, "source": "a&b.fit"}
 
 
 class Written(HTMLParser):
@@ -54,7 +57,7 @@ class Written(HTMLParser):
             self.tables[self._table][-1].append("")
         elif tag == "svg":
             self.drawn.setdefault(self._title, []).append(given["aria-label"] or "")
-        if tag in ("meta", "link", "path", "use", "br"):
+        if tag in ("meta", "link", "path", "use", "br", "span"):
             self._in.pop()
 
     def handle_endtag(self, tag: str) -> None:
@@ -63,6 +66,7 @@ class Written(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in[-1:] == ["h2"] or self._in[-1:] == ["h1"]:
+            self.sections.pop(self._title, None)
             self._title += data
             self.sections[self._title] = ""
         elif self._in[-1:] in (["td"], ["th"]):
@@ -122,7 +126,25 @@ def silent() -> Kept:
 @pytest.fixture(scope="module")
 def free() -> Kept:
     """Of a watch: the plan of nobody, no effort, and another name."""
-    return Kept(*simulated("free", first=2000), kind=Kind.IMPORTED, source="a&b.fit")
+    return Kept(*simulated("free", first=2000), **WATCH)
+
+
+@pytest.fixture(scope="module")
+def as_planned() -> Kept:
+    """Two minutes of running, two of walking, from a calm heart."""
+    plan = replace(wiring.plans.load("one-one"), warmup_s=0.0, cooldown=0.0, total_s=None, repeats=2)
+    header = trace.Header(runner=twelve_weeks.RUNNER, plan=plan, control=twelve_weeks.CONTROL)
+    return Kept(header, list(twelve_weeks.run(plan, 500.0, 120.0, 5.0)))
+
+
+@pytest.fixture(scope="module")
+def heart_alone() -> Kept:
+    """Eleven minutes of a strap that recorded: no speed, no cadence."""
+    plan = wiring.plans.load("free")
+    header = trace.Header(runner=twelve_weeks.RUNNER, plan=plan, control=twelve_weeks.CONTROL)
+    controller = Controller(plan, header.runner, header.control)
+    events = [Command(0.0, Action.START), *(Sample(s, heart_rate_bpm=100 + s % 3) for s in range(1, 661))]
+    return Kept(header, [controller.step(event) for event in wiring.timeline.merge(events)], **WATCH)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +164,7 @@ def test_the_first_line_says_how_it_went(surges: Kept) -> None:
 
 
 def test_the_first_line_names_a_ratio_of_the_ladder(novice: Kept) -> None:
-    assert re.match(r"[A-Z]\w+ cycles of 4:1, \d+ minutes, effort \d", novice.first_line) is not None
+    assert re.match(r"[A-Z]\w+ cycles, 4:1 planned, \d+ minutes, effort \d", novice.first_line) is not None
 
 
 def test_what_is_said_afterwards_counts_for_the_whole_run(surges: Kept) -> None:
@@ -221,8 +243,24 @@ def test_a_walk_without_a_heart_rate_to_rely_on_has_dashes(dropout: Kept) -> Non
 
 def test_planned_and_adapted_are_told(novice: Kept) -> None:
     run_s, walk_s = novice.figures.last_ratio or (0.0, 0.0)
-    said = f"Planned: 4:00 running, 1:00 walking. In the last cycle: {clock(run_s)} running, {clock(walk_s)} walking."
+    last = f"{clock(run_s)} running, {clock(walk_s)} walking."
+    said = f"Planned: 4:00 running, 1:00 walking. Set by hrbridge for the last cycle: {last}"
     assert said in novice.page.sections["Planned and adapted"]
+
+
+def test_what_was_done_stands_beside_what_was_planned(novice: Kept) -> None:
+    run_s, walk_s = (median(each) for each in zip(*((c.run_s, c.walk_s) for c in novice.way.cycles), strict=True))
+    said = f"Done in a usual cycle: {clock(run_s)} running, {clock(walk_s)} walking."
+    assert said in novice.page.sections["Planned and adapted"]
+
+
+def test_a_run_as_planned_is_of_its_ratio(as_planned: Kept) -> None:
+    assert as_planned.first_line.startswith("Two of two cycles of 1:1, 4 minutes")
+
+
+def test_where_nothing_was_cut_or_longer_nothing_is_counted(as_planned: Kept) -> None:
+    told = as_planned.page.sections["Planned and adapted"]
+    assert told.strip().splitlines()[0].endswith("Done in a usual cycle: 1:00 running, 1:00 walking.")
 
 
 def test_early_and_longer_walks_are_counted(novice: Kept) -> None:
@@ -321,12 +359,11 @@ def test_surges_have_a_colour_of_their_own(surges: Kept) -> None:
 
 
 def test_a_run_without_heart_rate_says_so_in_place_of_plots(silent: Kept) -> None:
-    said = [silent.page.sections[title] for title in ("Heart rate", "Each walk's drop", "Foretold and come true")]
-    assert [text.strip() for text in said] == [
-        "No heart rate came in this run; the clock led it.",
-        "No walk break had a heart rate to rely on from its start to its end.",
-        "No stretch was long enough to hold a forecast against what came.",
-    ]
+    assert silent.page.sections["Heart rate"].strip() == "No heart rate came in this run; the clock led it."
+
+
+def test_what_there_is_nothing_to_say_of_has_no_heading(silent: Kept) -> None:
+    assert list(silent.page.sections)[1:] == ["Heart rate", "Planned and adapted", "Why", "The walk breaks"]
 
 
 def test_a_run_without_heart_rate_still_shows_its_cycles(silent: Kept) -> None:
@@ -334,16 +371,112 @@ def test_a_run_without_heart_rate_still_shows_its_cycles(silent: Kept) -> None:
 
 
 def test_a_recording_says_where_it_is_from(free: Kept) -> None:
-    assert "from a&amp;b.fit: the runner did not hear these cues" in free.html
+    assert "from a&amp;b.fit: hrbridge was not there, the cues are what it would have said" in free.html
+
+
+def test_what_nobody_heard_did_nothing() -> None:
+    kept = Kept(*simulated("easy-4-1", "sensor.runner='novice'", "plan.total_s=900"), **WATCH)
+    counted = f"hrbridge would have called {kept.figures.runs_cut} walks early"
+    assert counted in kept.page.sections["Planned and adapted"]
+    assert "early walk, unheard" in kept.page.sections["Heart rate"]
+    assert kept.page.sections["Why"].strip().startswith("What hrbridge would have said: ")
+
+
+def test_the_start_of_a_recording_is_no_cue(free: Kept) -> None:
+    assert [row for row in free.page.tables.get("Reasons", []) if row[0] == "command"] == []
+
+
+def test_a_trace_of_a_coached_run_was_heard() -> None:
+    kept = Kept(*simulated("easy-4-1", "plan.total_s=300"), kind=Kind.IMPORTED, source="mine.jsonl")
+    assert ("from mine.jsonl" in kept.html, "would have" in kept.html) == (True, False)
+
+
+def test_of_a_strap_alone_minutes_and_heart_rate_are_told(heart_alone: Kept) -> None:
+    tiles = re.findall(r"<dt>(.*?)</dt>", heart_alone.html)
+    assert (heart_alone.first_line, tiles) == ("11 minutes of heart rate.", ["in all", "highest"])
+    told = heart_alone.page.sections["Heart rate"]
+    assert "mean 101 bpm" in told
+    assert "Nothing tells when it was running and when walking." in told
+    assert "warm-up" not in told
+
+
+def test_of_a_strap_alone_there_is_nothing_else(heart_alone: Kept) -> None:
+    assert list(heart_alone.page.sections)[1:] == ["Heart rate"]
+
+
+def test_a_run_that_ended_in_its_warm_up_is_one_of_warm_up(surges: Kept) -> None:
+    kept = Kept(surges.run.session.header, surges.steps[:200], ended=End.STOPPED)
+    assert kept.first_line == f"Surge, {kept.figures.elapsed_s:.0f} s of warm-up."
+    assert list(kept.page.sections)[1:] == ["Heart rate"]
+
+
+def test_a_plan_of_walks_alone_has_no_runs() -> None:
+    kept = Kept(*simulated("walk-workout", first=400))
+    assert "This plan has no runs" in kept.page.sections["Planned and adapted"]
+
+
+# -- what the runner said --
+
+
+def test_what_was_said_afterwards_is_told(surges: Kept) -> None:
+    note = Note(rpe=6.5, soreness=Soreness.MILD, symptoms=Symptoms.SAME, energy=Energy.HIGH, text="Hot.")
+    kept = Kept(surges.run.session.header, surges.steps, note=note)
+    told = kept.page.sections["Effort"]
+    assert "Afterwards you said: RPE 6.5, soreness mild, symptoms same, energy high." in told
+    assert "afterwards, of the whole run" in told
+
+
+def test_who_said_nothing_afterwards_is_told_nothing(surges: Kept) -> None:
+    assert "fterwards" not in surges.page.sections["Effort"]
+
+
+def test_what_was_said_without_a_number_is_told_too(as_planned: Kept) -> None:
+    steps = [step for step in as_planned.steps if not isinstance(step.event, Rpe)]
+    kept = Kept(as_planned.run.session.header, steps, note=Note(soreness=Soreness.NONE))
+    assert kept.page.sections["How it was"].strip() == "Afterwards you said: soreness none."
+
+
+# -- how a walk was judged --
+
+WALK = WalkFigures(0.0, 60.0, 60.0, 150.0, 139.0, 8.0, 11.0, 11.0, 14.0, 40.0, True, True, None, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, "recovered: low enough at 139"),
+        ({"drop_bpm": 14.0}, "recovered"),
+        ({"recovered": False}, "still coming down"),
+        ({"recovered": False, "drop_bpm": 16.0}, "not yet for 5 s"),
+        ({"recovered": False, "drop_bpm": 16.0, "end_bpm": 151.0}, "above the ceiling"),
+        ({"recovered": None}, "left open"),
+        ({"walked": False}, "you ran on"),
+    ],
+)
+def test_what_the_drop_alone_does_not_tell_is_said(as_planned: Kept, changed: dict[str, object], told: str) -> None:
+    run = Run(as_planned.run.session, replace(as_planned.figures, walks=(replace(WALK, **changed),)), Note())
+    way = replace(as_planned.way, points=[Point(60.0, 140.0, Trust.GOOD, 150.0, 0)])
+    assert Written(report.report(run, way)).tables["The walk breaks"][1][-1] == told
+
+
+def test_the_line_below_which_anybody_is_ready_is_named(novice: Kept) -> None:
+    runner = novice.run.session.header.runner
+    ready_bpm = runner.resting_bpm + 0.65 * runner.reserve_bpm
+    told = f"down by what was asked for, or at {ready_bpm:.0f} bpm or less, for 5 s, and not above the ceiling."
+    assert told in novice.page.sections["The walk breaks"]
+
+
+def test_beats_are_counted_whole(any_run: Kept) -> None:
+    assert re.findall(r">\d+\.5</text>", "".join(re.findall(r'id="drops".*?</figure>', any_run.html, re.DOTALL))) == []
 
 
 def test_a_run_at_ones_own_pace_has_no_plan_to_hold_it_against(free: Kept) -> None:
     assert "Planned and adapted" not in free.page.drawn
 
 
-def test_a_run_without_efforts_says_what_the_plan_is_made_for() -> None:
+def test_a_run_without_efforts_has_no_effort_to_show() -> None:
     kept = Kept(*simulated("easy-4-1", "plan.total_s=300", "control.rpe_prompts=false"))
-    assert "the plan is made for 4 to 6" in kept.page.sections["Effort"]
+    assert "Effort" not in kept.page.sections
 
 
 def test_a_run_that_ended_at_once_makes_a_page(surges: Kept) -> None:
@@ -390,6 +523,15 @@ def test_nothing_leads_elsewhere(any_run: Kept) -> None:
 
 def test_no_script(any_run: Kept) -> None:
     assert "<script" not in any_run.html
+
+
+def test_the_name_of_a_plan_is_not_broken(novice: Kept) -> None:
+    assert 'plan <span class="whole">easy-4-1</span>' in novice.html
+
+
+def test_a_name_longer_than_a_phone_may_be_broken(surges: Kept) -> None:
+    long = Kept(surges.run.session.header, surges.steps[:3], kind=Kind.IMPORTED, source="a-b" * 20 + ".fit")
+    assert '<span class="whole">a-b' not in long.html
 
 
 def test_a_page_is_smaller_than_a_photograph(any_run: Kept) -> None:
@@ -481,7 +623,12 @@ def test_a_run_that_is_not_there_is_said_in_one_line(hrbridge: Hrbridge, journal
 def test_a_folder_that_is_not_there_is_said_in_one_line(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
     out = tmp_path / "none" / "x.html"
     said = hrbridge("report", "1", out, "--journal", journal)
-    assert (said.code, said.err) == (1, f"hrbridge: {out}: cannot be written: No such file or directory\n")
+    assert (said.code, said.err) == (1, f"hrbridge: {out}: cannot be written: no folder {out.parent}\n")
+
+
+def test_a_page_is_not_mixed_with_what_is_said_of_it(hrbridge: Hrbridge, journal: Path) -> None:
+    said = hrbridge("report", "1", "-", "--journal", journal)
+    assert (said.code, said.out, said.err) == (2, "", "hrbridge: report -: needs a file to write\n")
 
 
 @pytest.mark.parametrize("words", [["1"], ["--season"]])

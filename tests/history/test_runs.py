@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from hrbridge.dates import Moment
 from hrbridge.decisions import Phase
 from hrbridge.history.figures import VERSION, figures
 from hrbridge.history.runs import Run, runs
-from hrbridge.journal import End, Journal, Kind, Note
+from hrbridge.journal import End, Journal, Kind, Note, Session
 from tests.control.conftest import PaperRun, recovering, run_walk
 
 NOW = Moment(unix_s=1_795_000_000.0, right=True, boot_id="b", boot_s=100.0)
@@ -80,6 +80,20 @@ def test_it_is_worked_out_once(journal: Journal, monkeypatch: pytest.MonkeyPatch
     first = only(journal)
     monkeypatch.setattr(journal, "steps", lambda _id: pytest.fail("asked for its steps again"))
     assert only(journal) == first
+
+
+def test_how_far_it_is_can_be_followed(journal: Journal) -> None:
+    known = keep(journal)
+    runs(journal, ONE.runner.id)
+    new = keep(journal)
+    given: list[list[int]] = []
+
+    def track(sessions: Sequence[Session]) -> Sequence[Session]:
+        given.append([session.id for session in sessions])
+        return sessions
+
+    assert {run.session.id for run in runs(journal, ONE.runner.id, track)} == {known, new}
+    assert given == [[new]]
 
 
 def test_what_an_older_arithmetic_left_is_worked_out_anew(journal: Journal) -> None:

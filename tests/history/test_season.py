@@ -241,6 +241,11 @@ def test_two_hard_runs_lead_back_a_week() -> None:
     assert season.reached(WEEKS, newest_first(*WEEK_ONE, past("1:2", 21), hard, hard)) == 1
 
 
+def test_two_hard_runs_with_another_between_lead_nowhere() -> None:
+    hard = past("1:2", 21, note=HARD)
+    assert season.reached(WEEKS, newest_first(*WEEK_ONE, hard, past("1:3", 20), hard)) == 3
+
+
 def test_four_weeks_without_a_run_lead_back_a_week() -> None:
     ran = [past("1:2", 30, days_ago=40)] * 4
     assert season.reached(WEEKS, newest_first(*ran, past("1:4", 5, days_ago=12))) == 1

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from hrbridge.dates import from_iso, iso
 from hrbridge.history import progress, season_report
 from hrbridge.history.runs import Run, runs
-from hrbridge.journal import Journal, Note
+from hrbridge.journal import End, Journal, Note
 from tests.conftest import Hrbridge
 from tests.history.test_report import Written
 
@@ -151,6 +151,57 @@ def test_runs_without_a_plan_have_no_ladder(ran: list[Run]) -> None:
 def test_three_years_of_runs_fit_on_a_page(ran: list[Run]) -> None:
     years = [moved(run, -84 * block) for block in range(13) for run in ran]
     assert len(season_report.report(years).encode()) < 1_000_000
+
+
+def day_by_day(runs: list[Run], days: int, count: int) -> list[Run]:
+    """So many runs, newest first, each so many days before the next."""
+    first = Run(replace(runs[0].session, started_at="2026-11-20T07:00:00Z"), runs[0].figures, runs[0].note)
+    return [moved(first, -days * n) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("days", "count", "unit"), [(7, 59, "week"), (7, 70, "month"), (28, 100, "month"), (60, 60, "year")]
+)
+def test_long_seasons_have_wider_bars(ran: list[Run], days: int, count: int, unit: str) -> None:
+    page = Written(season_report.report(day_by_day(ran, days, count)))
+    assert (f"Minutes by {unit}" in page.drawn, f"Load by {unit}" in page.drawn) == (True, True)
+    assert f"in a usual {unit}, " in page.sections[f"Minutes by {unit}"]
+
+
+def test_months_are_told_with_their_years(ran: list[Run]) -> None:
+    html = season_report.report(day_by_day(ran, 20, 100))
+    assert {f"{year}" for year in (2022, 2023, 2024, 2025, 2026)} <= {
+        *re.findall(r">[A-Z][a-z]{2} (\d{4})</text>", html)
+    }
+
+
+def test_of_many_weeks_the_newest_stand_in_the_table_and_that_is_said(ran: list[Run]) -> None:
+    page = Written(season_report.report(day_by_day(ran, 7, 40)))
+    assert [row[0] for row in page.tables["Week by week"][1:]] == [f"{n}" for n in range(15, 41)]
+    assert "These are the newest 26 of 40 weeks with a run" in page.sections["Week by week"]
+
+
+@pytest.mark.parametrize(
+    ("weeks", "told"),
+    [
+        (60, "Drawn are the newest 53 weeks of 60, on a phone 26."),
+        (30, "On a phone the newest 26 weeks of 30 are drawn."),
+    ],
+)
+def test_days_that_are_not_drawn_are_told(ran: list[Run], weeks: int, told: str) -> None:
+    assert told in Written(season_report.report(day_by_day(ran, 7, weeks))).sections["Days"]
+
+
+def test_short_runs_with_a_date_have_a_date(ran: list[Run]) -> None:
+    short = [
+        Run(run.session, replace(run.figures, elapsed_s=130.0, main_s=10.0, run_s=10.0, walk_s=0.0), run.note)
+        for run in (moved(each, 0, ended=End.STOPPED) for each in ran[:5])
+    ]
+    html = season_report.report(short)
+    page = Written(html)
+    assert "Runs without a date" not in html
+    assert list(page.sections)[1:] == ["Weeks"]
+    assert re.findall(r"<dt>of it running</dt><dd>(\d+)", html) == ["8"]
 
 
 # -- hrbridge report --season --

@@ -35,6 +35,7 @@ url = "mqtt://localhost:1883"
 username = "alex"
 password_file = "/etc/hrbridge/mqtt-password"
 """
+SOURCE = "Environment=PYTHONPATH=/opt/hrbridge/source"
 PROBE = "/opt/hrbridge/bin/python /opt/hrbridge/source/tests/systemd/probe.py"
 RUNNER, RUNNER_ID = "runner", 1234
 
@@ -135,7 +136,7 @@ def sandbox() -> None:
     found["capabilities"] = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd"))
     unit = Path("/etc/systemd/system/hrbridge@.service").read_text()
     lines = [line for line in unit.splitlines() if not line.startswith(("ExecStart=", "Type=", "Restart=", "Standard"))]
-    lines.insert(lines.index("[Service]") + 1, f"Type=oneshot\nExecStart={PROBE}")
+    lines.insert(lines.index("[Service]") + 1, f"Type=oneshot\n{SOURCE}\nExecStart={PROBE}")
     Path("/etc/systemd/system/probe@.service").write_text("\n".join(lines))
     run("systemctl", "daemon-reload")
     run("systemctl", "start", "probe@alex.service")
