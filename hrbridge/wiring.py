@@ -570,7 +570,10 @@ def client_settings(path: Path | None, url: str | None, runner: str | None) -> C
             "runner.age_years=40",
             "runner.resting_heart_rate_bpm=60",
         ]  # no heart here: only the broker counts
-    return config.load(path, overrides)
+    settings = config.load(path, overrides)
+    if settings.mqtt.url.startswith("embedded"):
+        settings = replace(settings, mqtt=replace(settings.mqtt, protocol=Protocol.V311))  # amqtt knows no other
+    return settings
 
 
 async def headset(settings: Config, output: str, *, anybody: bool) -> None:
@@ -602,10 +605,11 @@ async def _until_interrupted(doing: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
-async def _whom(settings: Config, clock: Clock, *, anybody: bool) -> str:
+async def _whom(settings: Config, clock: Clock, *, anybody: bool) -> tuple[str, config.Mqtt]:
+    """The runner to follow, and on which broker."""
     from hrbridge.clients.follower import find_runner
 
-    return await find_runner(settings.mqtt, clock) if anybody else settings.runner.id
+    return await find_runner(settings.mqtt, clock) if anybody else (settings.runner.id, settings.mqtt)
 
 
 async def _speak(settings: Config, output: str, *, anybody: bool) -> None:
@@ -619,8 +623,8 @@ async def _speak(settings: Config, output: str, *, anybody: bool) -> None:
         outlet = open_output(output, track, clock.now_s(), device=sound.device)
         player = Player(outlet, track, volume_percent=sound.volume_percent, primer_s=sound.primer_s)
         try:
-            whom = await _whom(settings, clock, anybody=anybody)
-            async with Follower(settings.mqtt, whom, "headset", clock) as follower:
+            whom, mqtt = await _whom(settings, clock, anybody=anybody)
+            async with Follower(mqtt, whom, "headset", clock) as follower:
                 await listen(follower, Headset(sound), voice, player, clock)
         finally:
             player.close(clock.now_s())
@@ -632,8 +636,8 @@ async def _show_here(settings: Config, *, everybody: bool, anybody: bool) -> Non
 
     clock = timeline.MonotonicClock()
     on_screen = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    whom = EVERYBODY if everybody else await _whom(settings, clock, anybody=anybody)
-    async with Follower(settings.mqtt, whom, "board" if everybody else "display", clock) as follower:
+    whom, mqtt = (EVERYBODY, settings.mqtt) if everybody else await _whom(settings, clock, anybody=anybody)
+    async with Follower(mqtt, whom, "board" if everybody else "display", clock) as follower:
         await follower.join()
         if not on_screen or os.environ.get("TERM", "dumb") == "dumb":
             await lines.write(follower, clock, sys.stdout)
@@ -653,9 +657,9 @@ async def _show_in_browsers(settings: Config, *, everybody: bool, anybody: bool)
     except ImportError as error:
         raise UsageError("a display in the browser needs aiohttp: pip install 'hrbridge[web]'") from error
     clock = timeline.MonotonicClock()
-    await web_server.reach(settings.mqtt, clock)
-    whom = EVERYBODY if everybody else await _whom(settings, clock, anybody=anybody)
-    async with web_server.WebDisplay(settings.display, settings.mqtt, whom, clock) as page:
+    settings = replace(settings, mqtt=await web_server.reach(settings.mqtt, clock))
+    whom, mqtt = (EVERYBODY, settings.mqtt) if everybody else await _whom(settings, clock, anybody=anybody)
+    async with web_server.WebDisplay(settings.display, mqtt, whom, clock) as page:
         sys.stdout.write(f"{page.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -18,7 +18,10 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
 CONSOLE = [
     line[2:] for kind, text in BLOCKS if kind == "console" for line in text.splitlines() if line.startswith("$ ")
 ]
-COMMANDS = [re.sub(r"\s+#.*", "", line).replace("~/hrbridge/bin/", "") for line in CONSOLE]
+# Each command of the README and of the way from a blank card, wherever the program lies there.
+CARD = (Path(__file__).parent.parent / "configs" / "README.md").read_text()
+SHOWN = [*CONSOLE, *re.findall(r"^ *\$ (.*)$", CARD, re.M)]
+COMMANDS = [re.sub(r"^(sudo )?(~|/opt)/hrbridge/bin/", "", re.sub(r"\s+#.*", "", line)) for line in SHOWN]
 OURS = [line.split()[1:] for line in COMMANDS if line.startswith("hrbridge ")]
 
 

@@ -351,9 +351,6 @@ def test_the_command_prints_the_document(words: list[str], document: dict[str, A
 # -- the parser of the AsyncAPI project, which runs in Node --
 
 PARSER = "@asyncapi/parser@3.6.3"
-# Whatever the parser needs is taken as it was on this day.
-AS_OF = "2026-11-20"
-INSTALL_TIMEOUT_S = 120
 PARSE = """
 const { Parser } = require("@asyncapi/parser");
 new Parser().parse(require("fs").readFileSync(0, "utf8"))
@@ -364,17 +361,13 @@ new Parser().parse(require("fs").readFileSync(0, "utf8"))
 @pytest.fixture(scope="session")
 def parse(needs_tool: Callable[[str], str]) -> Callable[[Any], list[str]]:
     """What the parser says of a document that is wrong, each with its place."""
-    node, npm = needs_tool("node"), needs_tool("npm")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hrbridge-tests"
-    home = cache / f"{PARSER.replace('/', '-')}-{AS_OF}"
-    if not home.exists():
-        install_parser(npm, home)
+    node, packages = needs_tool("node"), installed(needs_tool, PARSER)  # 170 of them, 55 MB, 12 s
 
     def run(document: Any) -> list[str]:
         done = subprocess.run(
             [node, "-e", PARSE],
             input=json.dumps(document),
-            env={**os.environ, "NODE_PATH": str(home / "node_modules")},
+            env={**os.environ, "NODE_PATH": str(packages)},
             capture_output=True,
             text=True,
             check=True,
@@ -386,24 +379,6 @@ def parse(needs_tool: Callable[[str], str]) -> Callable[[Any], list[str]]:
         return [f"{'.'.join(map(str, each['path']))}: {each['message']}" for each in found]
 
     return run
-
-
-def install_parser(npm: str, home: Path) -> None:
-    """Into a folder of its own that is given its name when it is whole: 170 packages, 55 MB, 12 s."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    quietly = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]
-    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
-        fresh = Path(folder) / "parser"
-        words = [npm, "install", "--prefix", str(fresh), *quietly, f"--before={AS_OF}", PARSER]
-        try:
-            subprocess.run(words, capture_output=True, text=True, check=True, timeout=INSTALL_TIMEOUT_S)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            message = f"npm could not install {PARSER}, perhaps for want of a network"
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{message}: {error.stderr}")
-            pytest.skip(message)
-        with contextlib.suppress(OSError):  # another process was quicker
-            fresh.rename(home)
 
 
 def test_the_official_parser_has_nothing_to_complain_of(parse: Callable[[Any], list[str]]) -> None:

@@ -28,12 +28,14 @@ from typing import Any, Self
 
 import aiomqtt
 import msgspec
+from aiomqtt import ProtocolVersion
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hrbridge import messages
 from hrbridge.broker import Attempts, BrokerTrouble, Client, Will, connection, locate, protocols
 from hrbridge.clients.guard import CueGuard, Verdict
-from hrbridge.config import Mqtt
+from hrbridge.config import Mqtt, Protocol
 from hrbridge.errors import BrokerError, UsageError
 from hrbridge.events import Action
 from hrbridge.messages import AckResult, ControlResult, CueAck, CueMessage, HeartRate, Info, State, Summary, Topic
@@ -165,6 +167,7 @@ class Follower:
     def __init__(self, settings: Mqtt, runner_id: str, kind: str, clock: Clock, *, judges: bool = True) -> None:
         self.name = f"{kind}-{secrets.token_hex(3)}"
         self.runner_id = runner_id
+        self._settings = settings
         self._broker = locate(settings)
         self._attempts = Attempts(protocols(settings.protocol))
         self._base_topic = settings.base_topic
@@ -176,6 +179,12 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         # When no further state is one too many; from the start on, for a bridge that never was is silent too.
         self._silent_at_s = clock.now_s() + LINK_LOST_S if judges else float("inf")
+
+    @property
+    def settings(self) -> Mqtt:
+        """With the version of MQTT that was answered: one that falls silent at the other costs seconds each time."""
+        v5 = self._attempts.version is ProtocolVersion.V5
+        return replace(self._settings, protocol=Protocol.V5 if v5 else Protocol.V311)
 
     # -- what happens --
 
@@ -369,8 +378,8 @@ class Follower:
         return messages.CLIENT_STATUS.under(self._base_topic, self.runner_id).replace("+", self.name)
 
 
-async def find_runner(settings: Mqtt, clock: Clock) -> str:
-    """The one runner whose bridge is on the broker, waited for if need be.
+async def find_runner(settings: Mqtt, clock: Clock) -> tuple[str, Mqtt]:
+    """The one runner whose bridge is on the broker, waited for if need be; and how this broker is spoken to.
 
     Raises UsageError that names them where there are several, and BrokerError.
     """
@@ -393,4 +402,4 @@ async def find_runner(settings: Mqtt, clock: Clock) -> str:
             await note_next()
     if len(there) > 1:
         raise UsageError(f"--runner ID says whom to follow; on this broker are {', '.join(sorted(there))}")
-    return there.pop()
+    return there.pop(), follower.settings

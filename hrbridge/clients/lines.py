@@ -51,9 +51,11 @@ class BoardLines:
         rows = self._board.rows(now_s)
         looked_at = [row for row in rows if row.attention.need in LOOKED_AT]
         change = tuple((row.view.runner_id, row.attention.need) for row in looked_at)
-        whom = "; ".join(f"{row.view.runner_id}: {row.attention.why}" for row in looked_at) or "all well"
+        whom = "; ".join(f"{row.view.runner_id}: {row.attention.why}" for row in looked_at)
+        calm = "all well" if rows else "nobody is here yet"
         trouble = "" if self._board.joined else "  no broker"
-        return (self._board.joined, len(rows), change), f"{len(rows)} runners  {whom}{trouble}"
+        count = f"{len(rows)} runner{'s' if len(rows) != 1 else ''}"
+        return (self._board.joined, len(rows), change), f"{count}  {whom or calm}{trouble}"
 
 
 async def write(follower: Follower, clock: Clock, out: TextIO) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import threading
 import wave
 from collections import deque
@@ -278,7 +279,15 @@ class Card:
             try:
                 device_id = self._find(miniaudio.Devices().get_playbacks()) if self._name else None
                 device = miniaudio.PlaybackDevice(
-                    miniaudio.SampleFormat.SIGNED16, 1, RATE_HZ, round(1000 * PERIOD_S), device_id, 3, backends
+                    miniaudio.SampleFormat.SIGNED16,
+                    1,
+                    RATE_HZ,
+                    round(1000 * PERIOD_S),
+                    device_id,
+                    3,
+                    backends,
+                    # On Linux it stands for "leave the priority alone"; to raise it a service is not allowed.
+                    miniaudio.ThreadPriority.IDLE if sys.platform == "linux" else miniaudio.ThreadPriority.HIGHEST,
                 )
             except miniaudio.MiniaudioError as error:
                 raise OutputError(f"no sound card: {_NO_CARD}") from error

@@ -329,10 +329,11 @@ async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
 
 
-async def reach(mqtt: Mqtt, clock: Clock) -> None:
-    """Raises BrokerError where there is no broker; the pages would come back for ever."""
+async def reach(mqtt: Mqtt, clock: Clock) -> Mqtt:
+    """How this broker is spoken to; raises BrokerError where there is none: the pages would come back for ever."""
     async with Follower(mqtt, EVERYBODY, "display", clock, judges=False) as follower:
         await follower.join()
+        return follower.settings
 
 
 @contextlib.asynccontextmanager

@@ -50,18 +50,19 @@ async def look(settings: Sensor, bridge: Awaitable[Bridge | None], clock: Clock,
 
     async with Survey(clock, address=settings.address) as survey:
         await survey.until(enough, look_s)
-        found, works = survey.found(), survey.radio_works
-    if not works and not found:  # what is held already is found before the scan
-        tell(fails("bluetooth", "the adapter was lost meanwhile: is something else resetting it?"))
-        return
-    mine = await strap(wanted, found, bridge, tell)
-    if mine is not None and not mine.in_use:
-        tell(pulse(mine))
-        tell(battery(mine))
-        if (advice := parameters(mine.name, MAIN_CONF)) is not None:
-            tell(advice)
-    for other in others:
-        tell(second(other, found))
+        found = survey.found()
+        if not survey.radio_works and not found:  # what is held already is found before the scan
+            tell(fails("bluetooth", "the adapter was lost meanwhile: is something else resetting it?"))
+            return
+        # Told before hanging up, which takes seconds.
+        mine = await strap(wanted, found, bridge, tell)
+        if mine is not None and not mine.in_use:
+            tell(pulse(mine))
+            tell(battery(mine))
+            if (advice := parameters(mine.name, MAIN_CONF)) is not None:
+                tell(advice)
+        for other in others:
+            tell(second(other, found))
 
 
 def _is(wanted: Wanted, found: Found) -> bool:

@@ -435,12 +435,12 @@ def _rungs(number: int) -> str:
 def _felt(said: Said, settings: config.Season, *, already: bool, quiet: bool, unkept: Symptoms | None) -> list[Why]:
     """``already``: what was said of symptoms is in the standing. ``unkept``: it is said here, and nowhere kept."""
     why: list[Why] = []
-    leads_up = ", and only what it keeps leads up" if settings.goal is SeasonGoal.RETURN else ""
+    leads_up = ", and what it keeps is what leads up" if settings.goal is SeasonGoal.RETURN else ""
     keep = f" (hrbridge log --symptoms {unkept} keeps it{leads_up})" if unkept is not None else ""
     match said.symptoms:
         case _ if not quiet:
             tell = keep or " (hrbridge log --symptoms none tells it)"
-            why.append(Why(Factor.SYMPTOMS, f"walk only, until it is quiet again{tell}"))
+            why.append(Why(Factor.SYMPTOMS, f"a walk, until it is quiet again{tell}"))
         case Symptoms.WORSE:
             why.append(Why(Factor.SYMPTOMS, f"more than before: a rung with more walking{keep}", 0 if already else -1))
         case Symptoms.SAME:

@@ -273,7 +273,7 @@ def share(runs: Iterable[Run]) -> Share:
 
 def weeks_in_a_row(table: Sequence[Week]) -> int:
     """How many weeks up to the newest each had a run."""
-    numbers = [row.week for row in newest_count(table)]
+    numbers = [row.week for row in table]
     return sum(1 for back, number in enumerate(reversed(numbers)) if number == numbers[-1] - back)
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 CALENDAR_WEEKS, CALENDAR_WEEKS_NARROW = 53, 26
 # Half a year: more rows nobody reads.
 TABLE_WEEKS = 26
+# Beyond two years nobody counts in weeks.
+MOST_WEEKS = 104
 # Bars of so many weeks, and then of so many years of months, are still wider than a hair on a phone.
 BY_WEEK_DAYS, BY_MONTH_DAYS = 7 * 60, 366 * 8
 # A line through the middle of so many runs in a row is calm enough to be read, and young enough to move.
@@ -87,6 +89,8 @@ def first_line(ran: Sequence[Run]) -> str:
     first, last = (date.fromisoformat(table[n].begins) for n in (0, -1)) if table else (date.max, date.max)
     weeks = (last - first).days // 7 + 1 if table else 0
     within = f" in {words.number(weeks)} week{'s' if weeks != 1 else ''}" if weeks else ""
+    if weeks > MOST_WEEKS:
+        within = f" in {words.number(round(weeks * 7 / 365.25))} years"
     said = f"{words.number(count)} run{'s' if count != 1 else ''}{within}, {time}."
     return f"{said[:1].upper()}{said[1:]}"
 

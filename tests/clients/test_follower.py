@@ -11,6 +11,7 @@ import aiomqtt
 import pytest
 from brokers import Mosquitto, Relay
 from conversation import BASE, RUNNER, HandClock, coaching, cue, hear, hear_json, step
+from msgspec.structs import replace
 
 from hrbridge.clients.follower import (
     EVERYBODY,
@@ -25,9 +26,11 @@ from hrbridge.clients.follower import (
     Silent,
     Status,
     Told,
+    find_runner,
 )
-from hrbridge.config import Mqtt
+from hrbridge.config import Mqtt, Protocol
 from hrbridge.decisions import Phase
+from hrbridge.errors import UsageError
 from hrbridge.events import Action, Command, Sample
 
 H = TypeVar("H", bound=Happening)
@@ -182,6 +185,30 @@ async def test_what_it_asks_is_done_and_answered(mosquitto: Mosquitto):
         assert (answered.result.id, answered.result.ok) == ("a7", True)
 
 
+async def test_what_it_asks_expires_before_it_would_surprise(mosquitto: Mosquitto):
+    async with (
+        aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as stranger,
+        follow(mosquitto.port, HandClock()) as follower,
+    ):
+        await stranger.subscribe([(f"{BASE}/control/set", 1), (f"{BASE}/rpe/set", 1)])
+        await follower.join()
+        assert await follower.ask(Action.PAUSE)
+        assert await follower.report(7)
+        command = await hear(stranger, f"{BASE}/control/set")
+        effort = await hear(stranger, f"{BASE}/rpe/set")
+        assert command.properties.MessageExpiryInterval == pytest.approx(10, abs=1)
+        assert effort.properties.MessageExpiryInterval == pytest.approx(120, abs=1)
+
+
+async def test_a_broker_that_takes_no_qos_1_is_asked_without(needs_tool: Callable[[str], str], tmp_path: Path):
+    with Mosquitto(needs_tool, tmp_path, ["max_qos 0"]) as broker:
+        async with aiomqtt.Client("127.0.0.1", broker.port) as stranger, follow(broker.port, HandClock()) as follower:
+            await stranger.subscribe(f"{BASE}/control/set")
+            await follower.join()
+            assert await follower.ask(Action.PAUSE)
+            assert b"pause" in (await hear(stranger, f"{BASE}/control/set")).payload
+
+
 async def test_without_a_connection_nothing_is_asked_for_later(mosquitto: Mosquitto):
     async with follow(mosquitto.port, HandClock()) as follower:
         await next_of(follower, Joined)
@@ -195,6 +222,36 @@ async def test_a_wrong_address_is_told_in_words_and_tried_again(mosquitto: Mosqu
     async with follow(mosquitto.port, HandClock()) as follower:
         for _ in range(2):
             assert "nothing listens there" in (await next_of(follower, Left)).why
+
+
+async def test_whoever_is_alone_on_the_broker_is_found(mosquitto: Mosquitto):
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as stranger:
+        for runner_id, status in (("alex", b"online"), ("gone", b"offline"), ("N\x1b[2J", b"online")):
+            await stranger.publish(f"hrbridge/{runner_id}/status", status, retain=True)
+        settings = Mqtt(url=mosquitto.url)
+        assert await find_runner(settings, HandClock()) == ("alex", replace(settings, protocol=Protocol.V5))
+
+
+async def test_of_several_none_is_guessed(mosquitto: Mosquitto):
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as stranger:
+        for runner_id in ("kim", "alex"):
+            await stranger.publish(f"hrbridge/{runner_id}/status", b"online", retain=True)
+        with pytest.raises(UsageError, match="--runner ID .* alex, kim"):
+            await find_runner(Mqtt(url=mosquitto.url), HandClock())
+
+
+async def test_when_nobody_is_there_the_first_who_comes_is_found(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("hrbridge.clients.follower.KEPT_WITHIN_S", 0.0)
+    settings, clock = Mqtt(url=mosquitto.url), HandClock()
+    finding = asyncio.create_task(find_runner(settings, clock))
+    async with asyncio.timeout(5):
+        while "nobody is on the broker yet" not in caplog.text:
+            await asyncio.sleep(0)
+        async with coaching(settings, clock=clock):
+            runner_id, _ = await finding
+    assert runner_id == RUNNER.id
 
 
 async def test_a_board_hears_everybody_and_is_no_headset(mosquitto: Mosquitto):

@@ -94,4 +94,10 @@ def test_a_board_in_lines_when_all_is_well() -> None:
     board = lines.BoardLines()
     for happening in (Joined(), told()):
         board.take(happening, 500.0)
-    assert board.now(500.0)[1] == "1 runners  all well"
+    assert board.now(500.0)[1] == "1 runner  all well"
+
+
+def test_a_board_in_lines_without_anybody() -> None:
+    board = lines.BoardLines()
+    board.take(Joined(), 500.0)
+    assert board.now(500.0)[1] == "0 runners  nobody is here yet"

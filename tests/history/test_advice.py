@@ -486,7 +486,7 @@ def test_worse_where_no_ratio_is_easier_is_a_shorter_walk() -> None:
     given = advised(*after_injury(Symptoms.WORSE), settings=RETURN)
     assert (given.command, given.rest, given.minutes) == (given.walk_instead, False, 10)
     assert advice.lines(given)[0] == "Today: a walk of 10 minutes."
-    assert reason(given, Factor.SYMPTOMS).startswith("walk only, until it is quiet again")
+    assert reason(given, Factor.SYMPTOMS).startswith("a walk, until it is quiet again")
 
 
 def test_worse_twice_is_a_walk_on_every_rung() -> None:
@@ -504,7 +504,7 @@ def test_what_is_said_here_alone_is_not_kept_and_says_so() -> None:
     given = advised(*after_injury(None), settings=RETURN, symptoms=Symptoms.NONE)
     assert (
         reason(given, Factor.SYMPTOMS)
-        == "none (hrbridge log --symptoms none keeps it, and only what it keeps leads up)"
+        == "none (hrbridge log --symptoms none keeps it, and what it keeps is what leads up)"
     )
 
 

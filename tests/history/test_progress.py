@@ -96,10 +96,6 @@ def test_effort_is_held_against_the_first_week_of_the_same_count():
     assert [week.effort_held for week in table] == [None, None, True]
 
 
-def test_weeks_in_a_row_end_with_their_count():
-    assert progress.weeks_in_a_row(progress.weeks([ran(80), ran(73), ran(1)])) == 2
-
-
 def test_two_runs_on_one_day_are_one_day():
     assert [week.days for week in progress.weeks([ran(3), ran(3), ran(1)])] == [2]
 

@@ -388,7 +388,7 @@ def test_the_start_of_a_recording_is_no_cue(free: Kept) -> None:
 
 def test_a_trace_of_a_coached_run_was_heard() -> None:
     kept = Kept(*simulated("easy-4-1", "plan.total_s=300"), kind=Kind.IMPORTED, source="mine.jsonl")
-    assert ("from mine.jsonl" in kept.html, "would have" in kept.html) == (True, False)
+    assert ("· from mine.jsonl</p>" in kept.html, "would have" in kept.html) == (True, False)
 
 
 def test_of_a_strap_alone_minutes_and_heart_rate_are_told(heart_alone: Kept) -> None:

@@ -168,8 +168,12 @@ def test_long_seasons_have_wider_bars(ran: list[Run], days: int, count: int, uni
     assert f"in a usual {unit}, " in page.sections[f"Minutes by {unit}"]
 
 
+def test_many_weeks_are_years(ran: list[Run]) -> None:
+    assert season_report.first_line(day_by_day(ran, 70, 60)).startswith("Sixty runs in eleven years, ")
+
+
 def test_months_are_told_with_their_years(ran: list[Run]) -> None:
-    html = season_report.report(day_by_day(ran, 20, 100))
+    html = season_report.report(day_by_day(ran, 7, 300))
     assert {f"{year}" for year in (2022, 2023, 2024, 2025, 2026)} <= {
         *re.findall(r">[A-Z][a-z]{2} (\d{4})</text>", html)
     }

@@ -66,6 +66,7 @@ async def test_a_strap_shows_pulse_strength_battery_name_and_address(bluez, stra
         rssi_dbm=-60,
         heart_rate_bpm=120,
         battery_percent=87,
+        contact=True,
     )
 
 

@@ -112,6 +112,7 @@ def test_it_says_when_it_stops(listener: socket.socket, hear: Hear) -> None:
 
 def test_an_address_without_a_file_is_understood(controller: Controller) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.setblocking(False)
         listener.bind("")  # one of the abstract ones, of the kernel's choice
         address = listener.getsockname().decode().replace("\0", "@", 1)
         with Systemd(address) as systemd:

@@ -88,8 +88,9 @@ def boot(root: Path, out: Path, scenario: str, *more: str) -> None:
 
 def sweep() -> None:
     """What nspawn leaves behind where no systemd looks after control groups."""
+    groups = Path("/sys/fs/cgroup")
     for name in ("payload", "supervisor"):
-        for top in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+        for top in (*groups.glob(name), *groups.glob(f"*/{name}")):
             for group in sorted(top.rglob("*/"), reverse=True):
                 with contextlib.suppress(OSError):
                     group.rmdir()

@@ -17,7 +17,6 @@ SERVICES = ["hrbridge@.service", "hrbridge-headset.service", "hrbridge-display.s
 OF_A_USER = SERVICES[1:]
 # As systemd-analyze reckons it, from 0 to 10; an ordinary service has 9.6.
 MOST_EXPOSURE = 1.5
-MINIAUDIO = "miniaudio sets the priority of its threads, which @resources would refuse: 1.6"
 
 
 @pytest.fixture
@@ -53,13 +52,7 @@ def test_systemd_reads_the_unit_without_complaint(
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [
-        pytest.param(unit, marks=pytest.mark.xfail(reason=MINIAUDIO)) if unit == "hrbridge-headset.service" else unit
-        for unit in SERVICES
-    ],
-)
+@pytest.mark.parametrize("unit", SERVICES)
 def test_little_is_in_reach_of_a_unit(unit: str, analyze: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = analyze("security", "--offline=true", "--no-pager", UNITS / unit)
     (exposure,) = re.findall(r"Overall exposure level for .*: ([\d.]+)", done.stdout)

@@ -151,6 +151,11 @@ function pressStop() {
   draw();
 }
 
+function pressStartOrStop() {
+  if (scene.view(nowS()).phase === "waiting") pressMain();
+  else if (!$("stop").disabled) pressStop();
+}
+
 // -- what is shown --
 
 function draw() {
@@ -358,6 +363,8 @@ const KEYS = {
   "+": () => control("extend", "15 seconds more"),
   n: () => control("skip", "Skip"),
   u: () => control("undo", "Undo"),
+  s: pressStartOrStop,
+  t: () => report(10), // there is no key for ten
 };
 press($("keys"), () => {
   const on = $("keys").getAttribute("aria-pressed") !== "true";
