@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -21,6 +19,7 @@ import msgspec
 import pytest
 from brokers import Mosquitto
 from jsonschema import Draft7Validator, Draft202012Validator
+from npm_packages import installed
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions

@@ -57,6 +57,8 @@ MAX_HAPPENINGS = 4096
 KEPT_WITHIN_S = 0.5
 PUBLISH_TIMEOUT_S = 2.0
 GOODBYE_TIMEOUT_S = 1.0
+# Leaving takes milliseconds, or the good-bye to a broker that does not answer.
+CANCEL_AGAIN_S = 1.0
 
 
 class Joined(Struct, frozen=True):
@@ -331,7 +333,9 @@ class Follower:
             with contextlib.suppress(aiomqtt.MqttError):
                 await self._say(self._client, messages.OFFLINE, GOODBYE_TIMEOUT_S)
         if self._task is not None:
-            self._task.cancel()
+            while not self._task.done():  # wait_for of Python 3.11 loses one that comes together with what it waits for
+                self._task.cancel()
+                await asyncio.wait({self._task}, timeout=CANCEL_AGAIN_S)
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _stay_connected(self) -> None:

@@ -334,10 +334,7 @@ def _came_short(run: Run) -> list[Why]:
         seen = f"in your last run heart rate met the ceiling after {done[0]:.0f} s"
     else:
         seen = f"the runs of your last one came out at {done[0]:.0f} s"
-    if on == 0:
-        other = "runs and walks half as long (--set plan.scale=0.5)"
-    else:
-        other = ladder.name(on - 1)
+    other = ladder.name(on - 1) if on else "runs and walks half as long (--set plan.scale=0.5)"
     return [Why(Factor.HISTORY, f"{seen}: a slower run, or {other} until it holds")]
 
 

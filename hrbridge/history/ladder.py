@@ -165,7 +165,7 @@ def holds(run: Run, rung: int) -> bool:
 
 
 def came_out_short(run: Run) -> bool:
-    """Whether its ratio was not held, where that can be said: neither on hills, nor below the ceiling of a second run."""
+    """Whether its ratio was not held, where that can be said: not on hills, nor below the ceiling of a second run."""
     on = rung(run)
     second = run.session.header.control.first_workout_mean_bpm is not None
     return on is not None and not holds(run, on) and not run.figures.hilly and not second

@@ -236,7 +236,7 @@ async def test_of_several_none_is_guessed(mosquitto: Mosquitto):
     async with aiomqtt.Client("127.0.0.1", mosquitto.port) as stranger:
         for runner_id in ("kim", "alex"):
             await stranger.publish(f"hrbridge/{runner_id}/status", b"online", retain=True)
-        with pytest.raises(UsageError, match="--runner ID .* alex, kim"):
+        with pytest.raises(UsageError, match=r"--runner ID .* alex, kim"):
             await find_runner(Mqtt(url=mosquitto.url), HandClock())
 
 
@@ -247,7 +247,7 @@ async def test_when_nobody_is_there_the_first_who_comes_is_found(
     settings, clock = Mqtt(url=mosquitto.url), HandClock()
     finding = asyncio.create_task(find_runner(settings, clock))
     async with asyncio.timeout(5):
-        while "nobody is on the broker yet" not in caplog.text:
+        while "nobody is on the broker yet" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0)
         async with coaching(settings, clock=clock):
             runner_id, _ = await finding
