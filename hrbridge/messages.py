@@ -245,8 +245,14 @@ TONES: dict[CueKind, str] = {
 }
 
 
-def tone(kind: CueKind) -> str:
+# What a cue says while the start is waited for, when the strap is heard at last.
+READY_TONE = "ready"
+
+
+def tone(kind: CueKind, *, waiting: bool = False) -> str:
     """The name of the tone for a kind of cue; "note" where it has none of its own."""
+    if waiting and kind in (CueKind.NEXT, CueKind.SIGNAL_BACK):
+        return READY_TONE
     return TONES.get(kind, "note")
 
 

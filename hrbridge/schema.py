@@ -168,7 +168,9 @@ def _define(kinds: Iterable[type], place: str) -> dict[str, Schema]:
             definitions[kind.__name__]["allOf"] = [{"$ref": f"{place}CueReasons"}]
             definitions["CueReasons"] = _cue_reasons()
     if messages.CueMessage in kinds:
-        definitions["CueMessage"]["properties"]["tone"]["enum"] = sorted({messages.tone(kind) for kind in CueKind})
+        definitions["CueMessage"]["properties"]["tone"]["enum"] = sorted(
+            {messages.READY_TONE, *map(messages.tone, CueKind)}
+        )
     for topic in messages.TOPICS:
         if topic.payload in kinds:
             _complete(definitions[topic.payload.__name__], topic.direction)

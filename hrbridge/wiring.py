@@ -285,11 +285,11 @@ async def coach(
     interrupted = _interruption()
     configured = session
     async with contextlib.AsyncExitStack() as stack:
+        sensor = await _open_sensor(stack, session, clock)  # first: it looks for the strap while the rest is loaded
         journal, cut_off = _record(stack, session, journal_path)
         mqtt = await _connect(stack, session, clock, wishes)
         if journal is not None and mqtt is not None:
             mqtt.acks = journal.acks
-        sensor = await _open_sensor(stack, session, clock)
         systemd = _service(stack)
         number, rests = 1, False
         while True:

@@ -72,3 +72,12 @@ def test_deep_nesting_is_refused() -> None:
 
 def test_every_kind_of_cue_has_a_tone() -> None:
     assert {messages.tone(kind) for kind in CueKind} == {"run", "surge", "walk", "finish", "warning", "tick", "note"}
+
+
+@pytest.mark.parametrize("kind", [CueKind.NEXT, CueKind.SIGNAL_BACK])
+def test_the_strap_that_is_waited_for_has_a_tone_of_its_own(kind: CueKind) -> None:
+    assert messages.tone(kind, waiting=True) == "ready"
+
+
+def test_what_is_missing_sounds_no_better_before_the_start() -> None:
+    assert messages.tone(CueKind.SIGNAL_LOST, waiting=True) == "warning"

@@ -20,7 +20,7 @@ from hrbridge.config import Sensor
 from hrbridge.errors import SensorError
 from hrbridge.events import Event, Sample, SignalBack, SignalLost
 from hrbridge.ports import Clock
-from hrbridge.sensors.calls import put, tell
+from hrbridge.sensors.calls import put, tell, wait
 from hrbridge.sensors.footsteps import FootPod, Treadmill
 from hrbridge.sensors.gatt import (
     HEART_RATE_MEASUREMENT,
@@ -73,8 +73,10 @@ class BleSensor:
             self._links.append(Link(each, readers, self._radio, clock, patience[each.role], self._news))
 
     async def __aenter__(self) -> Self:
+        """Looks for the devices from here on, whatever else there is to load."""
         self._tasks = [asyncio.create_task(self._guard(self._radio.keep()), name="radio")]
         self._tasks += [asyncio.create_task(self._guard(self._keep(link)), name=link.role) for link in self._links]
+        await wait(self._radio.tried, self._timings.begin_s)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

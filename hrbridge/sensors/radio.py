@@ -59,6 +59,7 @@ class Timings(Struct, frozen=True, kw_only=True):
     left_out_s: float = 60.0  # a second sensor or treadmill that is of no use may be another's, or not broadcast yet
     settled_s: float = 30.0  # of heart rate, and earlier failures are forgotten; Polar H7 was seen to drop at 30 s
     give_back_s: float = 10.0  # of heart rate from the first sensor, before the second one is left again
+    begin_s: float = 0.5  # the first scan, answered in ms; whoever opens the sensor waits for it, but not for long
     first_choice_s: float = 30.0  # at the start, for the first sensor to be found before the second one is heard
 
 
@@ -87,6 +88,7 @@ class Radio:
         self._told: set[str] = set()
         self.taken: dict[str, object] = {}  # addresses, and whose they are: no two hold the same device
         self.works = False  # the last scan could be started
+        self.tried = asyncio.Event()  # so was the first, or it could not
 
     async def keep(self) -> None:
         """Scan whenever somebody listens, and watch bluetoothd come and go."""
@@ -133,6 +135,7 @@ class Radio:
                 continue
             except Trouble as trouble:
                 self.works = False
+                self.tried.set()
                 words = str(trouble) if self.bluetoothd.runs else "bluetoothd has ended: sudo systemctl start bluetooth"
                 if failures:
                     tell(log, words, self._told)
@@ -154,6 +157,7 @@ class Radio:
             self._hear(Heard(device, device.name or "", tuple(properties(device).get("UUIDs", ())), None))
         await bounded("look for sensors", scanner.start(), limit_s)
         self.works = True
+        self.tried.set()
         self._told.clear()
         try:
             await wait(self._news, self._timings.scan_s)

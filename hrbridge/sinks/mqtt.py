@@ -208,7 +208,7 @@ class MqttSink:
             kind=cue.kind,
             reason=cue.reason,
             say=cue.say,
-            tone=messages.tone(cue.kind),
+            tone=messages.tone(cue.kind, waiting=step.phase is Phase.WAITING),
             for_s=cue.for_s,
             heart_rate_bpm=step.estimate.heart_rate_bpm,
         )

@@ -1,7 +1,9 @@
 """The least that brings a strap to MQTT: a script of Bleak and aiomqtt, beside which hrbridge is measured.
 
 It publishes the same JSON in the same way and does nothing else: it decides
-nothing, keeps nothing, and has no way back from any loss.
+nothing and has no way back from any loss. With a file named last it keeps
+what it publishes, on the disk every second, as somebody would who wants a run
+to survive a power cut.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import contextlib
 import json
 import signal
 import socket
+import sqlite3
 import struct
 import sys
+import threading
 import time
 
 import aiomqtt
@@ -22,7 +26,22 @@ HEART_RATE_MEASUREMENT = "00002a37-0000-1000-8000-00805f9b34fb"
 NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-async def bridge(address: str, port: int, topic: str) -> None:
+def keep(path: str, readings: list[str]) -> None:
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute("CREATE TABLE reading (line TEXT)")
+    while True:
+        time.sleep(1)
+        with database:
+            while readings:
+                database.execute("INSERT INTO reading VALUES (?)", (readings.pop(0),))
+
+
+async def bridge(address: str, port: int, topic: str, path: str = "") -> None:
+    readings: list[str] = []
+    if path:
+        threading.Thread(target=keep, args=(path, readings), daemon=True).start()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     strap = await BleakScanner.find_device_by_address(address)
     packets: asyncio.Queue[bytes] = asyncio.Queue()
@@ -42,8 +61,11 @@ async def bridge(address: str, port: int, topic: str) -> None:
                 "contact": True,
                 "trust": "good",
             }
-            await broker.publish(topic, json.dumps(reading, separators=(",", ":")))
+            line = json.dumps(reading, separators=(",", ":"))
+            await broker.publish(topic, line)
+            if path:
+                readings.append(line)
 
 
 with contextlib.suppress(asyncio.CancelledError):
-    asyncio.run(bridge(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(bridge(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

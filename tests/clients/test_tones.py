@@ -78,3 +78,7 @@ def test_the_warning_is_the_highest():
 @pytest.mark.parametrize("kind", CueKind)
 def test_every_cue_has_a_sound(kind: CueKind):
     assert Tone(messages.tone(kind)) in BEEPS
+
+
+def test_the_strap_that_is_waited_for_has_a_sound():
+    assert Tone(messages.READY_TONE) in BEEPS

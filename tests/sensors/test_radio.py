@@ -135,11 +135,18 @@ async def test_a_crash_of_bluetoothd_is_known_at_once(bluez, strap):
 
 async def test_the_scan_begins_again_when_bluetoothd_comes_not_when_the_pause_is_over(bus, strap):
     slow = replace(FAST, retry_first_s=60.0, radio_retry_max_s=60.0)
+    why = "bluetoothd does not answer: sudo systemctl start bluetooth"
+    tried = asyncio.create_task(told(why, level=logging.DEBUG))  # it is told while the sensor is being opened
     async with sensor(slow, address=MINE) as ble:
-        await told("bluetoothd does not answer: sudo systemctl start bluetooth", level=logging.DEBUG)
+        await tried
         async with FakeBluez(bus, strap) as bluez:
             sample = await hear(ble, bluez, strap)
     assert sample.heart_rate_bpm == 120
+
+
+async def test_once_opened_it_looks_already(bluez):
+    async with sensor(address=MINE):
+        assert bluez._scanning
 
 
 class Fast:

@@ -21,7 +21,7 @@ from conversation import PLAN, RUNNER, HandClock, cue, step
 
 from hrbridge import messages
 from hrbridge.config import Mqtt, Protocol
-from hrbridge.decisions import Estimate, Phase, Trust
+from hrbridge.decisions import CueKind, Estimate, Phase, Trust
 from hrbridge.errors import BrokerError, ConfigError
 from hrbridge.events import Action, Command, Sample
 from hrbridge.messages import ControlSet
@@ -185,6 +185,14 @@ async def test_of_many_cues_only_the_newest_eight_wait() -> None:
         bridge.take(step(cues=(cue(n),)))
     waiting = [json.loads(out.payload)["seq"] for out in bridge._next() if out.topic is messages.CUE]
     assert waiting == list(range(12, 20))
+
+
+async def test_the_strap_that_was_waited_for_has_a_tone_of_its_own() -> None:
+    bridge = MqttSink(Mqtt(), RUNNER, HandClock(), asyncio.Queue(), sensor="")
+    bridge.begin("run-1", PLAN)
+    bridge.take(step(phase=Phase.WAITING, cues=(cue(1, kind=CueKind.NEXT),)))
+    told = [json.loads(out.payload)["tone"] for out in bridge._next() if out.topic is messages.CUE]
+    assert told == ["ready"]
 
 
 async def test_two_readings_that_come_at_once_both_go_out(settings: Mqtt) -> None:
