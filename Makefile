@@ -11,7 +11,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 PYTEST := $(VENV)/bin/python -m pytest
 # What the whole suite needs from outside: program=Debian package.
-TOOLS := mosquitto=mosquitto mosquitto_sub=mosquitto-clients openssl=openssl dbus-daemon=dbus node=nodejs npm=npm espeak-ng=espeak-ng chromium=chromium tmux=tmux systemd-analyze=systemd systemd-nspawn=systemd-container
+TOOLS := mosquitto=mosquitto mosquitto_sub=mosquitto-clients openssl=openssl dbus-daemon=dbus node=nodejs npm=npm espeak-ng=espeak-ng chromium=chromium tmux=tmux systemd-analyze=systemd systemd-nspawn=systemd-container pkcheck=polkitd
 
 .PHONY: demo test check lint bench proof radio tools clean
 .DELETE_ON_ERROR:

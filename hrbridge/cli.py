@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from hrbridge import __version__, cli_clients, cli_history, cli_service
+from hrbridge import __version__, cli_clients, cli_history, cli_service, cli_studies
 from hrbridge.errors import HrbridgeError, OutputError, SensorError, UsageError
 from hrbridge.events import Action
 
@@ -41,6 +41,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(cli_history.app)
 app.add_typer(cli_clients.app)
 app.add_typer(cli_service.app)
+app.add_typer(cli_studies.app)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Configuration (TOML).")]
 PlanName = Annotated[
@@ -121,10 +122,10 @@ def replay(
     why: Why = None,
     settings: Settings = None,
 ) -> None:
-    """What would it have told me? Step a recording, as fast as it can be read.
+    """What would it have told me? Step through a recording.
 
-    Or a run of hrbridge history, by its number or last: unless there is a file
-    of that name.
+    As fast as it can be read; or a run of hrbridge history, by its number or
+    last: unless there is a file of that name.
     """
     from hrbridge import past, wiring
 
@@ -151,7 +152,8 @@ def simulate(
     config: ConfigFile = None,
     plan: PlanName = None,
     runner: Annotated[
-        str | None, typer.Option("--runner", metavar="NAME", help="novice, typical, fit or unfit.")
+        str | None,
+        typer.Option("--runner", metavar="NAME|FILE", help="novice, typical, fit, unfit, or a file of hrbridge fit."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0)] = None,
     fault: Annotated[
@@ -162,7 +164,10 @@ def simulate(
     why: Why = None,
     settings: Settings = None,
 ) -> None:
-    """Coach a simulated runner, closed loop, as fast as it can be computed."""
+    """Coach a simulated runner, who hears the cues.
+
+    Closed loop, as fast as it can be computed.
+    """
     from hrbridge import wiring
 
     overrides = wiring.overrides_for(settings or (), plan=plan)
@@ -200,7 +205,10 @@ def _explain(session: Any, at_s: float, trace: Path | None, *, json: bool) -> No
 def expect(
     trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace that hrbridge wrote.")],
 ) -> None:
-    """Step a trace again and compare; exit 1 at the first difference."""
+    """Step a trace again and compare.
+
+    Exit code 1 at the first difference.
+    """
     from hrbridge.sinks.console import difference_lines
     from hrbridge.wiring import first_difference
 
@@ -306,7 +314,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print all findings, as JSON.")] = False,
     speak: Annotated[bool, typer.Option("--speak", help="Have it spoken by the headset, too.")] = False,
 ) -> None:
-    """Would a run go well? Each thing in a sentence, with the remedy.
+    """Would a run go well? Each thing, with its remedy.
 
     Takes about ten seconds, with the strap on. Exit code 1 when a run would
     fail.
@@ -399,7 +407,7 @@ def schema(
         bool, typer.Option("--asyncapi", help="Topics, QoS and payloads instead, as one AsyncAPI 3 document.")
     ] = False,
 ) -> None:
-    """What other programs read and write, for those who write them.
+    """What other programs read and write, as JSON Schemas.
 
     JSON Schemas (2020-12) of every MQTT payload by its topic (mqtt), of a
     configuration (config), of a plan file (plan) and of the lines of a trace
@@ -488,7 +496,7 @@ def main() -> None:
             print(message)
             code = error.exit_code
         else:
-            code = _fail(message.replace("\n", " "), error.exit_code)
+            code = _fail(_plain(message.replace("\n", " ")), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = 0
     except HrbridgeError as error:
@@ -509,6 +517,12 @@ def main() -> None:
             raise
         code = _fail(f"a mistake in hrbridge: {error!r}; HRBRIDGE_DEBUG=1 shows where", 1)
     sys.exit(_flush(code))
+
+
+def _plain(message: str) -> str:
+    """Typer speaks of types to people who think of numbers."""
+    message = re.sub(r"not a valid int(eger)?( range)?\b", "not a whole number", message)
+    return re.sub(r"not a valid float( range)?\b", "not a number", message)
 
 
 def _flush(code: int) -> int:

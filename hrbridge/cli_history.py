@@ -106,7 +106,10 @@ def history_delete(
     runner: RunnerId = None,
     yes: Annotated[bool, typer.Option("--yes", help="Without asking.")] = False,
 ) -> None:
-    """Take one run out of the journal, with all that was said and worked out of it."""
+    """Take one run out of the journal, for good.
+
+    With all that was said and worked out of it.
+    """
     from hrbridge import past
 
     before = context.parent.params if context.parent is not None else {}  # options of history itself
@@ -165,10 +168,11 @@ def report(
     config: ConfigFile = None,
     runner: RunnerId = None,
 ) -> None:
-    """A page with plots: how a run went, what hrbridge did about it, and why.
+    """A page with plots: how a run went, and why.
 
-    One file that any browser opens, and prints; it needs no network and holds
-    nothing but this run. With --season: progress over the weeks.
+    What hrbridge did about it too, walk by walk. One file that any browser
+    opens, and prints; it needs no network and holds nothing but this run. With
+    --season: progress over the weeks.
     """
     from rich.console import Console
 
@@ -179,10 +183,13 @@ def report(
 
     if season and out is not None:
         raise UsageError(f"report --season: takes only the file to write: hrbridge report --season {out}")
+    example = "hrbridge report --season season.html" if season else "hrbridge report last run.html"
     if out is None and (not wanted or wanted == "last" or wanted.isdecimal()):
-        raise UsageError("report: needs the file to write: hrbridge report last run.html")
+        raise UsageError(f"report: needs the file to write: {example}")
     chosen, file = (wanted, out) if out is not None else ("last", Path(wanted))
     _is_a_file("report", file)
+    if file.suffix.lower() not in (".html", ".htm"):  # a word mistyped, or a file that is to stay what it is
+        raise UsageError(f"report {file}: the file to write ends in .html: {example}")
     plot.require()
     drawing = Console(stderr=True).status("Drawing ...")  # seen on a terminal only
     with past.opened(journal, config, runner) as kept:
@@ -358,7 +365,7 @@ def log_run(
     config: ConfigFile = None,
     runner: RunnerId = None,
 ) -> None:
-    """What you say after a run: how hard, how sore, how much energy.
+    """What you say after a run: effort, soreness, energy.
 
     Without options it asks, and Enter skips a question. What was said before
     stays, unless it is said anew. hrbridge next listens to it.

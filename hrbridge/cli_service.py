@@ -23,12 +23,12 @@ def install_service(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; else it is only told.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Undo it.")] = False,
 ) -> None:
-    """Start hrbridge with the machine: tells what it would do, and does it with --yes.
+    """Start hrbridge with the machine, as services.
 
-    The bridge becomes a service of the system, for each configuration in
-    /etc/hrbridge; --config puts one there, named after its runner. Headset
-    and display become services of yourself with --user, and read FILE where
-    it lies.
+    Tells what it would do, and does it with --yes. The bridge becomes a
+    service of the system, for each configuration in /etc/hrbridge; --config
+    puts one there, named after its runner. Headset and display become services
+    of yourself with --user, and read FILE where it lies.
     """
     from hrbridge import install
 

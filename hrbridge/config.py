@@ -57,6 +57,9 @@ class SensorKind(StrEnum):
 class PolicyName(StrEnum):
     ADAPTIVE = "adaptive"
     FIXED = "fixed"
+    GATE = "gate"
+    REST51 = "rest51"
+    REST118 = "rest118"
 
 
 class Purpose(StrEnum):
@@ -147,8 +150,9 @@ class Sensor(Table, frozen=True):
     ``recovery_command``: program and arguments, run when the adapter has not
     worked for a minute, at most every five.
 
-    ``kind = "simulated"``: the named ``runner``, changed by what else is said
-    here. Maximum and resting heart rate are those of the simulated body;
+    ``kind = "simulated"``: the ``runner``, by name or a file that ``hrbridge
+    fit`` has written (``mine.toml``), changed by what else is said here.
+    Maximum and resting heart rate are those of the simulated body;
     ``[runner]`` says what the coach believes of it. ``rpe_offset``: how much
     harder than it is a run is reported (0 to 10 scale). ``obedience``: share
     of cues to run or walk that are followed; ``obeys_ease_run``: 8 % slower
@@ -341,7 +345,7 @@ class Control(Table, frozen=True):
     heart_rate_ceiling_hrr: Annotated[float, Meta(ge=0.3, le=1)] | None = None
     first_workout_mean_bpm: Bpm | None = None
     surge_allowance_bpm: Annotated[float, Meta(ge=0, le=30)] = 10.0
-    ceiling_forecast_margin_bpm: Annotated[float, Meta(ge=0, le=20)] = 2.0
+    ceiling_forecast_margin_bpm: Annotated[float, Meta(ge=0, le=20)] = 0.0
     # recovery: the drop of heart rate that a walk must bring [M: 75 % of walks reach 12 bpm at 60 s]
     min_drop_bpm: Annotated[float, Meta(ge=1, le=40)] = 10.0
     max_drop_bpm: Annotated[float, Meta(ge=1, le=60)] = 15.0
@@ -484,6 +488,7 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
         raw = read_toml(Path(path))
         for table in ("mqtt", "display", "journal"):
             _start_where_it_lies(raw.get(table), Path(path).parent)
+        _find_runner_file(raw.get("sensor"), Path(path).parent)
     for override in overrides:
         apply_override(raw, override)
     assumed = []
@@ -505,6 +510,12 @@ def _start_where_it_lies(table: Any, folder: Path) -> None:
     for key in ("password_file", "token_file", "ca_file", "cert_file", "key_file", "path"):
         if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
             table[key] = str(_credential(table[key]) or folder / Path(table[key]).expanduser())
+
+
+def _find_runner_file(sensor: Any, folder: Path) -> None:
+    """``runner`` may be a name, which stays one, or a file beside the configuration."""
+    if isinstance(sensor, dict) and isinstance(sensor.get("runner"), str) and sensor["runner"].endswith(".toml"):
+        sensor["runner"] = str(folder / Path(sensor["runner"]).expanduser())
 
 
 def _credential(name: str) -> Path | None:
@@ -591,8 +602,8 @@ def explain(message: str, raw: Mapping[str, Any], into: type) -> str:
     head = _spoken(where, raw)
     if unknown:
         known = [field.encode_name for field in getattr(kind, "fields", ())]
-        close = difflib.get_close_matches(key, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(known)}"
+        close = difflib.get_close_matches(key, known, 1) or [name for name in known if key in name]
+        hint = f"did you mean {' or '.join(close)}?" if close else f"allowed: {', '.join(known)}"
         return f"{head}: unknown {'table' if isinstance(_value_at(raw, where), Mapping) else 'key'}; {hint}"
     if missing:
         return f"{head}: missing"

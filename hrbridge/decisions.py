@@ -126,7 +126,7 @@ class Estimate(Struct, frozen=True, forbid_unknown_fields=True):
     such a source. ``rpe`` is the last report that still counts.
 
     ``forecast_bpm`` is the heart rate to come: while walking in 30 s (from
-    15 s of the walk on), while running in 15 s; four in five lie between
+    15 s of the walk on), while running in 10 s; four in five lie between
     ``forecast_low_bpm`` and ``forecast_high_bpm``. ``ready_in_s`` is how much
     longer this walk must last until it has brought enough, null when that is
     more than two minutes.

@@ -35,6 +35,10 @@ class BrokerError(HrbridgeError):
     """The MQTT broker cannot be reached or refuses us."""
 
 
+class ClusterError(HrbridgeError):
+    """Workers, of this machine or of a Dask cluster, cannot be reached or cannot do the work."""
+
+
 class OutputError(HrbridgeError):
     """Something cannot be written: disk full, read-only, no such directory."""
 

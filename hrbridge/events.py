@@ -34,7 +34,9 @@ class Stamped(Struct, frozen=True, tag_field="type", omit_defaults=True, forbid_
     at_s: float
 
     def __post_init__(self) -> None:
-        force_setattr(self, "at_s", round(float(self.at_s), 3))
+        at_s = float(self.at_s)
+        # Most are whole seconds, and rounding costs more than all the rest.
+        force_setattr(self, "at_s", at_s if at_s.is_integer() else round(at_s, 3))
 
 
 class Sample(Stamped, frozen=True, tag="sample"):

@@ -13,19 +13,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hrbridge import config
-from hrbridge.errors import OutputError, UsageError
+from hrbridge.errors import ConfigError, OutputError, UsageError
 
 USER = "hrbridge"
 BOOTED = Path("/run/systemd/system")  # there where systemd is what the machine was started with: sd_booted(3)
 UNITS = Path("/etc/systemd/system")
 SYSUSERS = Path("/etc/sysusers.d/hrbridge.conf")
+RULES = Path("/etc/polkit-1/rules.d/hrbridge.rules")
 CONFIGURATIONS = Path("/etc/hrbridge")
-PASSWORD = CONFIGURATIONS / "mqtt-password"
 LINGERING = Path("/var/lib/systemd/linger")
 # What ProtectHome= hides from the service.
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
@@ -136,30 +136,32 @@ def bridge(program: Path, python: Path, given: Path | None) -> list[Act]:
                 f"{path} lies in a home directory, where the service must not look; install hrbridge under /opt: "
                 "sudo python3 -m venv /opt/hrbridge && sudo /opt/hrbridge/bin/pip install hrbridge"
             )
-    names = {path.stem for path in CONFIGURATIONS.glob("*.toml")}
+    recovery = {path.stem: _recovery_command(path) for path in CONFIGURATIONS.glob("*.toml")}
     configurations = []
     if given is not None:
-        name = config.load(given).runner.id
-        names.add(name)
+        settings = config.load(given)
+        name = settings.runner.id
+        recovery[name] = settings.sensor.recovery_command
         configurations.append(
             Write(
                 CONFIGURATIONS / f"{name}.toml", _read(given), f"a copy of {given}; only {USER} reads it", 0o640, USER
             )
         )
-    if not names:
+    if not recovery:
         raise UsageError(f"no configuration in {CONFIGURATIONS} yet; name yours: --config FILE")
     user = _unless_there(Write(SYSUSERS, _shipped("hrbridge.sysusers"), "the user that the service runs as"))
     unit = Write(UNITS / BRIDGE, _rendered(BRIDGE, program), "the service; it reads a configuration, and needs no root")
     written = [*_unless_there(unit), *(act for each in configurations for act in _unless_there(each))]
-    services = tuple(f"hrbridge@{name}.service" for name in sorted(names))
+    services = tuple(f"hrbridge@{name}.service" for name in sorted(recovery))
     return [
         *user,
         Run(("systemd-sysusers", str(SYSUSERS)), f"make the user {USER}, if there is none"),
         *written,
         *(
             Run((str(program), "config", "check", str(CONFIGURATIONS / f"{name}.toml")), "can it be used there?")
-            for name in sorted(names)
+            for name in sorted(recovery)
         ),
+        *_leave_to_restart_bluetooth(recovery.values()),
         Run(("systemctl", "daemon-reload"), "let systemd read what is new"),
         Run(("systemctl", "enable", *services), "start with the machine"),
         _start(("systemctl",), services, anew=bool(written)),
@@ -170,11 +172,35 @@ def without_bridge() -> list[Act]:
     """What undoes that; configurations, runs and the user to whom they belong stay."""
     wanted = UNITS.glob("*.wants/hrbridge@*.service")
     services = tuple(sorted({path.name for path in wanted}))
-    files = [Delete(path) for path in (UNITS / BRIDGE, SYSUSERS) if path.exists()]
+    files = [Delete(path) for path in (UNITS / BRIDGE, SYSUSERS, RULES) if _is_there(path)]
     disable = [Run(("systemctl", "disable", "--now", *services), "stop, and start no more")] if services else []
     if not files and not disable:
         return []
     return [*disable, *files, Run(("systemctl", "daemon-reload"), "let systemd forget it")]
+
+
+def _recovery_command(path: Path) -> tuple[str, ...]:
+    """Empty where the configuration is wrong: its check, which is run before this is made use of, tells."""
+    try:
+        return config.load(path).sensor.recovery_command
+    except ConfigError:
+        return ()
+
+
+def _leave_to_restart_bluetooth(recovery_commands: Iterable[tuple[str, ...]]) -> Sequence[Act]:
+    # NoNewPrivileges= leaves the service no sudo. polkit reads a rule as soon as it is there.
+    bluetooth = {"bluetooth", "bluetooth.service"}
+    if not any("restart" in command and bluetooth & {*command} for command in recovery_commands):
+        return [Delete(RULES)] if _is_there(RULES) else []
+    if not RULES.parent.is_dir():
+        raise UsageError("[sensor] recovery_command: only polkit can let the service do that: sudo apt install polkitd")
+    why = f"{USER} may restart Bluetooth, for recovery_command, and nothing else"
+    return _unless_there(Write(RULES, _shipped("hrbridge.rules"), why))
+
+
+def _is_there(path: Path) -> bool:
+    # Path.exists() raises where only root may look, as into the folder of the rules.
+    return os.access(path, os.F_OK)
 
 
 # -- headset and display, of a user --

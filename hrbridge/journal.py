@@ -213,6 +213,7 @@ class Journal:
         version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise JournalError(f"{self.path}: written by a newer hrbridge (schema {version}): use that one")
+        self._identity = self._identity_now()
         stamp: int = self._db.execute("PRAGMA application_id").fetchone()[0]
         # Of another program, which is to find it again as it was.
         if stamp != APPLICATION_ID and self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
@@ -228,7 +229,6 @@ class Journal:
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         self._db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
-        self._identity = self._identity_now()
         if version < len(MIGRATIONS):
             self._migrate()
 
@@ -385,11 +385,12 @@ class Journal:
                     return session
         ids, runners = [str(each.id) for each in self.sessions(runner_id)], self.runner_ids()
         if ids:
-            there = f"the newest are {', '.join(ids[:5])}"
+            there = f"the newest {'are' if len(ids) > 1 else 'is'} {', '.join(ids[:5])}"
         else:
             there = f"there are runs of {', '.join(runners)}" if runners else "the journal is empty"
         whose = f" of {runner_id}" if runner_id is not None and runners else ""
-        raise JournalError(f"{self.path}: no run {wanted}{whose}; {there}")
+        run = "last run" if wanted == "last" else f"run {wanted}"
+        raise JournalError(f"{self.path}: no {run}{whose}; {there}")
 
     def unfinished(self, runner_id: str) -> list[Session]:
         """Sessions of a runner that have no end, newest first."""

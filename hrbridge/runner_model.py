@@ -35,9 +35,12 @@ from dataclasses import dataclass, fields, replace
 from math import ceil, exp, inf
 
 import numpy as np
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
+from hrbridge import runner_file
 from hrbridge.errors import ConfigError
+from hrbridge.runner_file import RunnerFile
 
 Array = NDArray[np.float64]
 Floats = float | Array
@@ -72,6 +75,8 @@ REPORT_NOISE_RPE = 0.7
 
 # Self-chosen paces of people who jog (m/s).
 SLOWEST_RUN_M_S, FASTEST_RUN_M_S = 1.9, 4.0
+# Whoever hears "A little slower." and does it: 8 % slower.
+EASED_RUN = 0.92
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ class Person:
     """A runner by description: median in all that is not said here.
 
     ``recovery`` stretches the time that the fast part takes to fall;
-    ``rpe_offset`` is as in Traits.
+    the rest is as in Traits. The two fast time constants go with VO2max where
+    they are not said.
     """
 
     age_years: float
@@ -121,7 +127,16 @@ class Person:
     walk_speed_m_s: float
     recovery: float = 1.0
     rpe_offset: float = 0.0
+    exponent: float = 0.80
+    delay_s: float = 5.0
+    tau_on_s: float | None = None
+    tau_off_s: float | None = None
+    tau_slow_s: float = 240.0
+    fast_share: float = 0.72
+    drift_bpm_per_10_min: float = 3.0
 
+
+UNTOLD_AGE_YEARS = 40.0
 
 NAMED = {
     "novice": Person(50, 173, 75, 28, run_speed_m_s=1.7, walk_speed_m_s=1.3),
@@ -133,11 +148,21 @@ NAMED = {
 
 
 def person(name: str) -> Person:
-    """The named runner; raises ConfigError with the names there are."""
+    """The named runner, or the one of a runner file; raises ConfigError with the names there are."""
+    if runner_file.is_file(name):
+        return person_of(runner_file.read(name))
     if name not in NAMED:
         allowed = ", ".join(f'"{known}"' for known in NAMED)
-        raise ConfigError(f'[sensor] runner: "{name}" is not allowed; allowed: {allowed}')
+        raise ConfigError(
+            f'[sensor] runner: "{name}" is not allowed; allowed: {allowed}, or a file of hrbridge fit (.toml)'
+        )
     return NAMED[name]
+
+
+def person_of(file: RunnerFile) -> Person:
+    """The runner that a runner file describes; where it tells no age, one of 40."""
+    body = asdict(file.runner)
+    return Person(**{**body, "age_years": body["age_years"] or UNTOLD_AGE_YEARS}, **asdict(file.model))
 
 
 class RunnerModel:
@@ -193,10 +218,29 @@ class RunnerModel:
             who.max_heart_rate_bpm,
             who.resting_heart_rate_bpm,
             who.vo2max_ml_kg_min,
-            tau_on_s,
-            tau_off_s * who.recovery,
+            who.tau_on_s or tau_on_s,
+            (who.tau_off_s or tau_off_s) * who.recovery,
         )
-        return cls(replace(traits, rpe_offset=np.array([who.rpe_offset])), seed)
+        own = ("rpe_offset", "exponent", "delay_s", "tau_slow_s", "fast_share", "drift_bpm_per_10_min")
+        return cls(replace(traits, **{name: np.array([getattr(who, name)]) for name in own}), seed)
+
+    @classmethod
+    def like(cls, file: RunnerFile, runners: int, seed: int, first: int = 0) -> RunnerModel:
+        """Runners who could all be the one of the file: drawn from what it says of its own uncertainty.
+
+        ``first`` as in ``population``; with the noise of a strap.
+        """
+        values, vectors = np.linalg.eigh(file.covariance)
+        spread = vectors * np.sqrt(np.maximum(values, 0))  # rounded correlations may be a little impossible
+        drawn = np.array([rng.standard_normal(len(values)) for rng in _generators(seed, first, runners, stream=0)])
+        limits = np.array([runner_file.LIMITS[name] for name in runner_file.DRAWN])
+        numbers = np.clip(file.means + drawn.reshape(runners, -1) @ spread.T, limits[:, 0], limits[:, 1])
+        told = dict(zip(runner_file.DRAWN, numbers.T.copy(), strict=True))
+        lowest_max_bpm = told["resting_heart_rate_bpm"] + runner_file.LEAST_RESERVE_BPM
+        told["max_heart_rate_bpm"] = np.maximum(told["max_heart_rate_bpm"], lowest_max_bpm)
+        alike = cls.of(person_of(file)).traits
+        same = {field.name: np.repeat(getattr(alike, field.name), runners) for field in fields(Traits)}
+        return cls(Traits(**{**same, **told}), seed, first)
 
     @classmethod
     def population(cls, runners: int, seed: int, first: int = 0) -> RunnerModel:
@@ -204,6 +248,13 @@ class RunnerModel:
         people = [_anybody(rng) for rng in _generators(seed, first, runners, stream=0)]
         columns = (np.concatenate([getattr(one, field.name) for one in people]) for field in fields(Traits))
         return cls(Traits(*columns), seed, first)
+
+    def begin_at(self, heart_rate_bpm: Floats) -> None:
+        """Begin with this heart rate, shape (runners,), as if it had stood there for long."""
+        share = (np.asarray(heart_rate_bpm) - self.traits.resting_heart_rate_bpm) / self._reserve_bpm
+        for state in (self._first_pole, self._second_pole, self._slow, self._line):
+            state[...] = share
+        self._true_bpm = self.traits.resting_heart_rate_bpm + self._reserve_bpm * share
 
     @property
     def heart_rate_bpm(self) -> Array:

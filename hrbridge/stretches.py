@@ -28,7 +28,7 @@ SETTLED_AFTER_S = 10.0
 SAME_MOMENT_S = 0.01
 # What is asked for after 30 s is read within these seconds of it, or not at all.
 READ_WITHIN_S = 2.0
-# The peak that a walk is measured from is looked for until so long after the cue (CONTROLLER.md, section 2).
+# The peak that a walk is measured from is looked for until so long after the cue.
 PEAK_WITHIN_S = 20.0
 # From here on a slope shows in the heart rate, and two walks are not to be compared.
 HILL_PERCENT = 4.0
@@ -185,7 +185,11 @@ class Stretches:
         started_s, recent = step.at_s - step.phase_elapsed_s, self._recent
         while len(recent) > 1 and started_s < recent[-2].ended_s - SAME_MOMENT_S:
             recent.pop()  # undone
-        if not recent or step.phase is not recent[-1].phase or step.phase_elapsed_s < recent[-1].elapsed_s:
+        if (
+            not recent
+            or step.phase is not recent[-1].phase
+            or step.phase_elapsed_s < recent[-1].elapsed_s - SAME_MOMENT_S
+        ):
             self._open(step, started_s)
         stretch = recent[-1]
         stretch.elapsed_s, stretch.seen_s = step.phase_elapsed_s, step.at_s

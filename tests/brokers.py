@@ -71,10 +71,14 @@ class Process:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def cpu_s(self) -> float:
         """CPU time that it has used."""
-        assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc(5)
 
     def __enter__(self) -> Self:
@@ -132,6 +136,7 @@ class Relay:
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
         self._ends: list[asyncio.StreamWriter] = []
+        self._open = True
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -142,11 +147,15 @@ class Relay:
         self._server.close()
         self.cut()
 
-    def cut(self) -> None:
-        """Without a good-bye to either side. Whoever comes after is let through."""
+    def cut(self, *, let_through: bool = True) -> None:
+        """Without a good-bye to either side. Whoever comes after is let through, or not until ``let_through``."""
+        self._open = let_through
         for end in self._ends:
             end.transport.abort()
         self._ends.clear()
+
+    def let_through(self) -> None:
+        self._open = True
 
     def close(self) -> None:
         """Cut, and let nobody through any more."""
@@ -154,7 +163,14 @@ class Relay:
         self.cut()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        if not self._open:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        except OSError:  # no broker there
+            writer.transport.abort()
+            return
         self._ends += [writer, far_writer]
         await asyncio.gather(_pour(reader, far_writer), _pour(far_reader, writer))
 

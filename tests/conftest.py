@@ -1,4 +1,4 @@
-"""What every test may ask for: the console script, the folder of recordings, and tools that must be there in CI."""
+"""What every test may ask for: the console script, a strap in the air, recordings, tools that must be there in CI."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
 import pytest
+from fake_bluez import FakeBluez, Strap, private_bus
 
 from hrbridge.cli import main
 
@@ -83,3 +84,24 @@ def needs_tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture
+def bus(needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a D-Bus that takes the place of the system's."""
+    address = f"unix:path={tmp_path}/bus"
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+    with private_bus(needs_tool("dbus-daemon"), tmp_path):
+        yield address
+
+
+@pytest.fixture
+def strap() -> Strap:
+    return Strap()
+
+
+@pytest.fixture
+async def bluez(bus: str, strap: Strap) -> AsyncIterator[FakeBluez]:
+    """A bluetoothd there, with this strap in the air."""
+    async with FakeBluez(bus, strap) as bluez:
+        yield bluez

@@ -103,6 +103,11 @@ def test_every_command_explains_itself(hrbridge: Hrbridge, command: tuple[str, .
     assert ended.out.startswith(" ".join(["Usage: hrbridge", *command]))
 
 
+@pytest.mark.parametrize("group", [(), ("plan",), ("config",), ("history",)], ids=" ".join)
+def test_the_list_of_commands_breaks_off_nowhere(hrbridge: Hrbridge, group: tuple[str, ...]) -> None:
+    assert "..." not in hrbridge(*group, "--help").out.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("group", [(), ("plan",), ("config",)], ids=" ".join)
 def test_who_asks_for_nothing_is_shown_what_there_is(hrbridge: Hrbridge, group: tuple[str, ...]) -> None:
     ended = hrbridge(*group)
@@ -121,7 +126,7 @@ WRONG = [
     (("nonsense",), "No such command 'nonsense'"),
     (("simulate", "--sede", "3"), "No such option: --sede"),
     (("replay",), "Missing argument 'FILE|ID'"),
-    (("simulate", "--seed", "many"), "'--seed': 'many' is not a valid int"),
+    (("simulate", "--seed", "many"), "'--seed': 'many' is not a whole number"),
     (("simulate", "--seed", "-1"), "'--seed': -1 is not in the range"),
     (("simulate", "--plan", "easy"), 'plan "easy": no such plan; allowed: beginner-1-2, demo, '),
     (("simulate", "--plan", "mine.toml"), "mine.toml: no such file"),
@@ -146,6 +151,7 @@ WRONG = [
     (("run", "--sensor", "ble:strap"), "--sensor ble:strap: allowed: ble, simulated, replay:FILE"),
     (("run", "--sensor", "replay:nothing.fit", "--mqtt", "none"), "nothing.fit: no such file"),
     (("run", "--sensor", "ble", "--mqtt", "none", "--speed", "2"), "--speed: a live sensor has its own time"),
+    (("run", "--speed", "fast"), "'--speed': 'fast' is not a number"),
     (("run", "--speed", "0"), "--speed 0: allowed: 0.01 to 100000"),
     (("run", "--speed", "nan"), "--speed nan: allowed: 0.01 to 100000"),
     (("run", "--mqtt", "http://pi"), "[mqtt] url: 'http://pi' is not allowed; allowed: \"embedded\", "),
@@ -168,6 +174,7 @@ WRONG = [
     (("pair", "--pulse", "120", "--yes"), "pair: takes one of --pulse, --address and --yes"),
     (("plan", "show", "easy"), 'plan "easy": no such plan'),
     (("plan", "check", "mine"), "mine: no such file"),
+    (("plan", "check", str(DEMO)), "demo.toml: not a plan: it has a [runner]; for a configuration: hrbridge config"),
     (("config", "check", "nobody.toml"), "nobody.toml: no such file"),
     (("rpe", "11"), "rpe 11: rpe is a number from 0 to 10 in halves"),
     (("rpe", "5.3"), "rpe 5.3: rpe is a number from 0 to 10 in halves"),

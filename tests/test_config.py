@@ -37,7 +37,7 @@ fallback_name = "Forerunner"
 speed_address = ""
 speed_name = "Treadmill"
 bond = true
-recovery_command = ["sudo", "systemctl", "restart", "bluetooth"]
+recovery_command = ["systemctl", "restart", "bluetooth"]
 runner = "novice"
 seed = 1
 faults = ["dropout@300+20"]
@@ -131,7 +131,7 @@ def test_the_other_end_of_a_plan_is_taken_too(file: Path) -> None:
     assert plans.load(file).distance_m == 5000
 
 
-@pytest.mark.parametrize("policy", ["adaptive", "fixed"])
+@pytest.mark.parametrize("policy", ["adaptive", "fixed", "gate", "rest51", "rest118"])
 def test_every_policy_that_exists_is_taken(file: Path, policy: str) -> None:
     assert read(file, f'{RUNNER}[control]\npolicy = "{policy}"').control.policy is PolicyName(policy)
 
@@ -201,6 +201,12 @@ def test_without_a_season_the_ladder_leads(file: Path) -> None:
             "[radio]: unknown table; allowed: runner, sensor, plan, control, mqtt, display, journal, season, headset",
         ),
         (f"{RUNNER}[control]\nmin_drop = 12", "[control] min_drop: unknown key; did you mean min_drop_bpm?"),
+        (f"{RUNNER}[sensor]\nvo2max = 40", "[sensor] vo2max: unknown key; did you mean vo2max_ml_kg_min?"),
+        (f"{RUNNER}[sensor]\nresting = 50", "[sensor] resting: unknown key; did you mean resting_heart_rate_bpm?"),
+        (
+            f"{RUNNER}[control]\nhrr = 0.8",
+            "[control] hrr: unknown key; did you mean heart_rate_ceiling_hrr or ready_hrr?",
+        ),
         (f"{RUNNER}[journal]\nretries = 1", "[journal] retries: unknown key; allowed: path"),
         (f"{RUNNER}[plan]\nwarmup = 60", "[plan] warmup: unknown key; did you mean warmup_s?"),
         (
@@ -310,7 +316,7 @@ def test_a_number_out_of_range_is_answered_with_the_range(file: Path, text: str,
         ),
         (
             f'{RUNNER}[control]\npolicy = "hard"',
-            '[control] policy: \'hard\' is not allowed; allowed: "adaptive", "fixed"',
+            '[control] policy: \'hard\' is not allowed; allowed: "adaptive", "fixed", "gate", "rest51", "rest118"',
         ),
         (
             f'{RUNNER}[mqtt]\nurl = "http://pi"',

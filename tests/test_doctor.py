@@ -13,7 +13,7 @@ import aiomqtt
 import pytest
 from brokers import Mosquitto, free_port
 from conversation import coaching, step
-from fake_bluez import FakeBluez, Strap, heart_rate_services, private_bus
+from fake_bluez import FakeBluez, Strap, heart_rate_services
 
 from hrbridge import doctor
 from hrbridge.clients.follower import Cued, Follower
@@ -47,17 +47,6 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def strap() -> Strap:
     return Strap(MINE, "Polar OH1", services=heart_rate_services(87))
-
-
-@pytest.fixture
-async def bluez(
-    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strap: Strap
-) -> AsyncIterator[FakeBluez]:
-    address = f"unix:path={tmp_path}/bus"
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    with private_bus(needs_tool("dbus-daemon"), tmp_path):
-        async with FakeBluez(address, strap) as bluez:
-            yield bluez
 
 
 @pytest.fixture
@@ -152,6 +141,18 @@ def test_a_plan_by_distance_wants_to_know_how_far(alex: Path) -> None:
     blind = Plan(distance_m=5000, block=by_distance.block)
     assert "goes by distance, and no treadmill or foot pod is named" in configured.plan(blind, settings).say
     assert configured.plan(plans.load("easy-4-1"), settings).result is Result.OK
+
+
+async def test_a_service_has_no_sudo(alex: Path) -> None:
+    with_sudo = 'sensor={kind="simulated", recovery_command=["sudo", "systemctl", "restart", "bluetooth"]}'
+    result, say = said(await examined(alex, with_sudo), "recovery")
+    assert result is Result.HINT
+    assert "a service has no sudo" in say
+
+
+async def test_restarting_bluetooth_without_sudo_is_passed_over(alex: Path) -> None:
+    without = 'sensor={kind="simulated", recovery_command=["systemctl", "restart", "bluetooth"]}'
+    assert "recovery" not in [each.check for each in await examined(alex, without)]
 
 
 # -- the broker --

@@ -12,7 +12,7 @@ from typing import Any
 import aiomqtt
 import pytest
 from brokers import Mosquitto
-from fake_bluez import FakeBluez, Strap, private_bus
+from fake_bluez import FakeBluez, Strap
 
 from hrbridge import bridge, timeline
 from hrbridge.config import Control, Mqtt, Runner, Sensor
@@ -36,22 +36,6 @@ class Heard:
 
     def take(self, step: Any) -> None:
         self.events.append(step.event)
-
-
-@pytest.fixture
-def strap() -> Strap:
-    return Strap(MINE)
-
-
-@pytest.fixture
-async def bluez(
-    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strap: Strap
-) -> AsyncIterator[FakeBluez]:
-    address = f"unix:path={tmp_path}/bus"
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    with private_bus(needs_tool("dbus-daemon"), tmp_path):
-        async with FakeBluez(address, strap) as bluez:
-            yield bluez
 
 
 @pytest.fixture

@@ -22,16 +22,18 @@ from tests.conftest import Hrbridge
 
 PROGRAM = Path("/opt/hrbridge/bin/hrbridge")
 PYTHON = Path("/usr/bin/python3")
+RECOVERS = '[sensor]\nrecovery_command = ["systemctl", "restart", "bluetooth"]\n'
 ALEX = '[runner]\nid = "alex"\nage_years = 40\nresting_heart_rate_bpm = 60\n'
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine that runs systemd and has nothing of ours yet, below ``tmp_path``."""
-    for name in ("BOOTED", "UNITS", "SYSUSERS", "CONFIGURATIONS", "LINGERING"):
+    for name in ("BOOTED", "UNITS", "SYSUSERS", "RULES", "CONFIGURATIONS", "LINGERING"):
         monkeypatch.setattr(install, name, tmp_path / getattr(install, name).relative_to("/"))
     install.BOOTED.mkdir(parents=True)
     install.CONFIGURATIONS.mkdir(parents=True)
+    install.RULES.parent.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.delenv("SUDO_USER", raising=False)
@@ -188,6 +190,66 @@ def test_configurations_are_never_deleted(alex: Path) -> None:
 
 def test_where_nothing_is_nothing_is_removed() -> None:
     assert install.without_bridge() == []
+
+
+# --- its leave to restart Bluetooth ---
+
+
+def test_who_restarts_bluetooth_gets_leave_for_it(alex: Path) -> None:
+    alex.write_text(ALEX + RECOVERS)
+    shipped = (install.shipped() / "hrbridge.rules").read_text(encoding="utf-8")
+    assert written(install.bridge(PROGRAM, PYTHON, alex))["hrbridge.rules"] == shipped
+
+
+def test_it_is_given_for_a_configuration_that_is_there_already() -> None:
+    (install.CONFIGURATIONS / "kim.toml").write_text(ALEX + RECOVERS)
+    assert "hrbridge.rules" in written(install.bridge(PROGRAM, PYTHON, None))
+
+
+@pytest.mark.parametrize("command", ['["/opt/reset-usb", "1-1"]', '["systemctl", "restart", "mosquitto"]', "[]"])
+def test_who_does_not_gets_none(alex: Path, command: str) -> None:
+    alex.write_text(f"{ALEX}[sensor]\nrecovery_command = {command}\n")
+    assert "hrbridge.rules" not in written(install.bridge(PROGRAM, PYTHON, alex))
+
+
+def test_leave_that_nobody_wants_any_more_is_taken_back(alex: Path) -> None:
+    install.RULES.touch()
+    assert Delete(install.RULES) in install.bridge(PROGRAM, PYTHON, alex)
+
+
+def test_a_configuration_that_has_become_wrong_is_told_before_leave_is_taken_back(alex: Path) -> None:
+    install.RULES.touch()
+    kim = install.CONFIGURATIONS / "kim.toml"
+    kim.write_text("[runner]\nage_yeers = 40\n")
+    acts = install.bridge(PROGRAM, PYTHON, alex)
+    told = next(number for number, act in enumerate(acts) if isinstance(act, Run) and str(kim) in act.words)
+    assert told < acts.index(Delete(install.RULES))
+
+
+def test_new_leave_ends_no_run() -> None:
+    (install.CONFIGURATIONS / "kim.toml").write_text(ALEX + RECOVERS)
+    (first,) = (
+        act for act in install.bridge(PROGRAM, PYTHON, None) if isinstance(act, Write) and "sysusers" in str(act)
+    )
+    unit = install.UNITS / "hrbridge@.service"
+    for path, text in ((first.path, first.text), (unit, (install.shipped() / unit.name).read_text(encoding="utf-8"))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    again = install.bridge(PROGRAM, PYTHON, None)
+    assert written(again).keys() == {"hrbridge.rules"}
+    assert run(again)[-1] == "systemctl start hrbridge@kim.service"
+
+
+def test_without_polkit_there_is_none_and_the_remedy_is_told(alex: Path) -> None:
+    install.RULES.parent.rmdir()
+    alex.write_text(ALEX + RECOVERS)
+    with pytest.raises(UsageError, match=r"recovery_command: only polkit .* sudo apt install polkitd$"):
+        install.bridge(PROGRAM, PYTHON, alex)
+
+
+def test_leave_goes_with_the_service() -> None:
+    install.RULES.touch()
+    assert Delete(install.RULES) in install.without_bridge()
 
 
 # --- headset and display ---

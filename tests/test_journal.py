@@ -123,7 +123,7 @@ def test_everybody_has_a_last_run_of_their_own(journal: Journal):
 @pytest.mark.parametrize("wanted", ["7", "first", "-1", "", "9" * 30, "9" * 5000])
 def test_a_run_that_is_not_there_is_answered_with_those_that_are(journal: Journal, wanted: str):
     add(journal)
-    with pytest.raises(JournalError, match=rf"no run {wanted}; the newest are 1$"):
+    with pytest.raises(JournalError, match=rf"no run {wanted}; the newest is 1$"):
         journal.session(wanted)
 
 
@@ -135,7 +135,7 @@ def test_a_number_belongs_to_one_runner_alone(journal: Journal):
 
 
 def test_an_empty_journal_says_so(journal: Journal):
-    with pytest.raises(JournalError, match=r"no run last; the journal is empty$"):
+    with pytest.raises(JournalError, match=r"no last run; the journal is empty$"):
         journal.session("last")
 
 

@@ -49,7 +49,7 @@ def test_a_number_tells_whose_run_it_is(file: Path) -> None:
 def test_whoever_is_named_sees_no_run_of_another(file: Path) -> None:
     with past.opened(file, runner_id="kim") as kept:
         assert kept.session("last").id == 2
-        with pytest.raises(JournalError, match=r"no run 1 of kim; the newest are 2$"):
+        with pytest.raises(JournalError, match=r"no run 1 of kim; the newest is 2$"):
             kept.session("1")
 
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import aiomqtt
 import msgspec
-import pytest
 from brokers import Mosquitto
-from fake_bluez import FakeBluez, Strap, private_bus
+from fake_bluez import FakeBluez
 
 from hrbridge import wiring
 from hrbridge.decisions import Phase, Step
 from hrbridge.journal import End, Journal
 from hrbridge.messages import ControlResult
 
-MINE = "A0:9E:1A:11:22:33"
 IN_TIME_S = 15.0
 CONFIGURED = """
 [runner]
@@ -33,17 +31,6 @@ block = [{segments = [{kind = "run", for_s = 1}]}]
 [control]
 start_after_s = 0.5
 """
-
-
-@pytest.fixture
-async def bluez(
-    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[FakeBluez]:
-    address = f"unix:path={tmp_path}/bus"
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    with private_bus(needs_tool("dbus-daemon"), tmp_path):
-        async with FakeBluez(address, Strap(MINE)) as bluez:
-            yield bluez
 
 
 class Heard:

@@ -13,12 +13,12 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_bluez import FakeBluez, Strap, heart_rate_services, private_bus, treadmill_services, uuid
+from fake_bluez import FakeBluez, Strap, heart_rate_services, treadmill_services, uuid
 
 from hrbridge import config
 
@@ -49,14 +49,8 @@ def treadmill() -> Strap:
 
 
 @pytest.fixture
-async def bluez(
-    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: Strap
-) -> AsyncIterator[FakeBluez]:
-    address = f"unix:path={tmp_path}/bus"
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-    with private_bus(needs_tool("dbus-daemon"), tmp_path):
-        async with FakeBluez(address, mine) as bluez:
-            yield bluez
+def strap(mine: Strap) -> Strap:
+    return mine
 
 
 @pytest.fixture

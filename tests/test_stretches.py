@@ -8,7 +8,7 @@ import pytest
 
 from hrbridge.control import plan as plans
 from hrbridge.decisions import Phase, Step
-from hrbridge.events import Action
+from hrbridge.events import Action, Command
 from hrbridge.stretches import Stretch, Stretches
 from tests.control.conftest import PaperRun, recovering, run_walk
 
@@ -89,6 +89,16 @@ def test_a_pause_moves_no_beginning() -> None:
     run.command(Action.RESUME)
     (walk,) = [stretch for stretch in followed(run.until(Phase.RUN).steps) if stretch.phase is Phase.WALK]
     assert (walk.started_s, walk.ended_s, walk.for_s) == (180, 290, 60)
+
+
+@pytest.mark.parametrize("thousandths", range(1, 1000, 37))
+def test_a_pause_between_two_beats_leaves_one_run(thousandths: int) -> None:
+    run = PaperRun(EASY, recovering()).until(Phase.RUN).go(30)
+    for action, at_s in ((Action.PAUSE, run.now_s), (Action.RESUME, run.now_s + 20)):
+        run.go(at_s - run.now_s)
+        run.tell(Command(at_s + thousandths / 1000, action))
+    found = followed(run.until(Phase.WALK).steps)
+    assert [stretch.for_s for stretch in found if stretch.phase is Phase.RUN] == [pytest.approx(60, abs=0.01)]
 
 
 def test_a_pause_is_no_part_of_a_stretch_though_it_breaks_off_there() -> None:

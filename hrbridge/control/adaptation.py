@@ -42,10 +42,11 @@ CEILING_HRR = {Purpose.RETURN: 0.70, Purpose.RACE: 0.90}
 # Running: when heart rate comes near the ceiling, and when it stands above it.
 EASE_BELOW_CEILING_BPM = 8.0
 ABOVE_CEILING_FOR_S = 10.0
-NO_WALK_BEFORE_S = 20.0
+NO_WALK_BEFORE_S = 15.0  # long enough for a steep rise to be told from the start that every run has
 HOLE_S = 10.0
-# How far ahead the rise of heart rate may call for a walk, and for a slower run.
-CUT_AHEAD_S = 15.0
+# How far ahead the rise of heart rate may call for a walk: further, and each second that it keeps below the ceiling
+# costs more running. And for a slower run, which takes longer to help.
+CUT_AHEAD_S = 10.0
 EASE_RUN_AHEAD_S = 30.0
 # A slower run needs some time to bring anything.
 EASE_RUN_BEFORE_END_S = 15.0
@@ -69,22 +70,23 @@ RUN_BELOW_CEILING_BPM = 5.0
 EARLY_NOTICE_S = 4.0
 # "Run in ten seconds" has been said: to take four of them back gains nothing.
 TOLD_BEFORE_END_S = 10.0
-# After a run that the ceiling cut short.
+# After a run that the ceiling cut short, or that is shorter for its sake.
 CUT_NOTICE_S = 5.0
-CUT_BELOW_CEILING_BPM = 12.0
+CUT_BELOW_CEILING_BPM = 10.0
 CUT_AT_LEAST = 0.25
 CUT_WALK_AT_LEAST_S = 30.0
 CUTS_IN_A_ROW = 3
 # The rungs.
 SHORTER = 0.80
 SHORTEST_RUN_S = 20.0
-SHORTEST_SHARE = 0.5
+# Whoever meets the ceiling sooner than after half of the plan had better know how long to run than be cut short.
+SHORTEST_SHARE = 0.3
 FAILURES_PER_RUNG = 2
 RUNGS = 2
 CAPS_TO_EASY_FINISH = 2
 # The way back.
 GOOD_CYCLES = 2
-RUN_END_BELOW_CEILING_BPM = 3.0
+RUN_END_BELOW_CEILING_BPM = 6.0  # a run that is a tenth longer ends higher
 RESTORE_RUN_SHARE = 0.10
 # Walks too short to judge singly: medians of three walk-ends against cycles 3 to 5.
 TREND_SKIPS = 2
@@ -132,12 +134,13 @@ class Now(Struct, frozen=True):
     spent in the wrong gait. ``unsure`` when only the signal is missing for
     that, and not for so long that the clock drives. ``ran``: it is a walk, and
     the runner has been running in it. ``ends_s`` is when the
-    stretch ends as things stand, None when that is open; ``before_run`` tells
-    whether a run follows.
+    stretch ends as things stand, None when that is open, and ``remaining_s``
+    then infinite; ``before_run`` tells whether a run follows.
     """
 
     at_s: float
     elapsed_s: float
+    remaining_s: float
     ends_s: float | None
     heart_rate_bpm: float | None
     judge: bool
@@ -145,11 +148,6 @@ class Now(Struct, frozen=True):
     ran: bool
     before_run: bool
     ceiling_bpm: float
-
-    @property
-    def remaining_s(self) -> float:
-        """Infinite where the end is open."""
-        return float("inf") if self.ends_s is None else self.ends_s - self.at_s
 
     @property
     def length_s(self) -> float:
@@ -277,10 +275,11 @@ class Adaptive(Fixed):
         self._last_run: Stretch | None = None
         self._run_s = 0.0  # of this cycle, over all its runs and surges
         self._last_run_cut = False
+        self._shorter_for_ceiling = False
         self._cuts_s: deque[float] = deque(maxlen=CUTS_IN_A_ROW)
         self._said_jog_slower = False
         # The present walk.
-        self._planned_s = 0.0
+        self._planned_s, self._cap_s = 0.0, walk_cap_s(0.0)
         self._begun_s = 0.0
         self._holds = False
         self._own_extension_s = 0.0
@@ -313,7 +312,7 @@ class Adaptive(Fixed):
 
     @staticmethod
     def _floor_share(stretch: Stretch) -> float:
-        """The shortest that the running of a cycle may become: half of planned, not under 20 s."""
+        """The shortest that the running of a cycle may become: 0.3 of planned, not under 20 s."""
         planned_s = stretch.cycle_run_s or stretch.planned_s
         if planned_s <= SHORTEST_RUN_S:
             return 1.0
@@ -333,7 +332,7 @@ class Adaptive(Fixed):
                 self._run_s = 0.0
                 self._changed_this_cycle = self._over_this_cycle = False
             return
-        self._planned_s = stretch.planned_s
+        self._planned_s, self._cap_s = stretch.planned_s, walk_cap_s(stretch.planned_s)
         self._begun_s = stretch.planned_s * self.length(stretch) if stretch.planned_s else 0.0
         self._holds = False
         self._own_extension_s = 0.0
@@ -343,10 +342,7 @@ class Adaptive(Fixed):
         self._said_ready = False
 
     def during(self, now: Now) -> Iterator[Move]:
-        if self.walk is None:
-            yield from self._during_run(now)
-        else:
-            yield from self._during_walk(now, self.walk)
+        return self._during_run(now) if self.walk is None else self._during_walk(now, self.walk)
 
     def _during_run(self, now: Now) -> Iterator[Move]:
         hr_bpm = now.heart_rate_bpm
@@ -364,24 +360,21 @@ class Adaptive(Fixed):
         above_s = 0.0 if self._above_since_s is None else now.at_s - self._above_since_s
         if now.remaining_s <= TOO_LATE_TO_CUT_S:
             return
-        change_bpm_s = self._history.change_bpm_s()
-        # In the first seconds every heart rises steeply: that says nothing yet about where it will end.
-        settled = now.elapsed_s >= NO_WALK_BEFORE_S
-        soon_bpm, later_bpm = (
-            round(running_bpm(hr_bpm, change_bpm_s, min(ahead_s, now.remaining_s)), 1) if settled else hr_bpm
-            for ahead_s in (CUT_AHEAD_S, EASE_RUN_AHEAD_S)
-        )
+        if now.elapsed_s < NO_WALK_BEFORE_S:
+            return  # in the first seconds every heart rises steeply: that says nothing yet about where it will end
         above = above_s >= ABOVE_CEILING_FOR_S
-        if settled and (above or soon_bpm > now.ceiling_bpm + self._settings.ceiling_forecast_margin_bpm):
+        too_high_bpm = now.ceiling_bpm + self._settings.ceiling_forecast_margin_bpm
+        change_bpm_s = self._history.change_bpm_s()
+        if above or _running_bpm(now, hr_bpm, change_bpm_s, CUT_AHEAD_S) > too_high_bpm:
             self._above_since_s = None
             self._eased = True
             yield Move(CueKind.WALK, Reason.HEART_RATE_CEILING if above else Reason.FORECAST_CEILING)
-        elif self._eased or not settled or now.remaining_s < EASE_RUN_BEFORE_END_S:
+        elif self._eased or now.remaining_s < EASE_RUN_BEFORE_END_S:
             return
         elif hr_bpm >= now.ceiling_bpm - EASE_BELOW_CEILING_BPM:
             self._eased = True
             yield Move(CueKind.EASE_RUN, Reason.HEART_RATE_CEILING, "A little slower.")
-        elif later_bpm > now.ceiling_bpm:
+        elif _running_bpm(now, hr_bpm, change_bpm_s, EASE_RUN_AHEAD_S) > now.ceiling_bpm:
             self._eased = True
             yield Move(CueKind.EASE_RUN, Reason.FORECAST_CEILING, "A little slower.")
 
@@ -422,7 +415,7 @@ class Adaptive(Fixed):
             return True
         if now.ends_s is None:
             return False
-        at_end_bpm = walk.ahead(now.at_s, hr_bpm, now.remaining_s).heart_rate_bpm
+        at_end_bpm = _at_end_bpm(now, walk, hr_bpm)
         enough_bpm = EASE_WALK_SHARE * walk.required_bpm(now.length_s)
         return at_end_bpm > self._ready_bpm and walk.reference_bpm - at_end_bpm < enough_bpm
 
@@ -433,7 +426,7 @@ class Adaptive(Fixed):
         if self._settings.allow_early_run and walk.recovered and now.remaining_s > TOLD_BEFORE_END_S:
             return True
         run = self._last_run
-        if not self._last_run_cut or run is None or now.remaining_s <= TOLD_BEFORE_END_S or self._rpe_extra_s > 0:
+        if not self._kept_below_ceiling or run is None or now.remaining_s <= TOLD_BEFORE_END_S or self._rpe_extra_s > 0:
             return False
         if walk.across_sensors:  # one has cut the run short, another one would end the walk
             return False
@@ -449,9 +442,14 @@ class Adaptive(Fixed):
     def _end_early(self, now: Now, walk: Recovery) -> Move:
         self._unclear = False
         reason = Reason.RECOVERED if walk.recovered else Reason.HEART_RATE_CEILING
-        notice_s = CUT_NOTICE_S if self._last_run_cut and self._own_extension_s == 0 else EARLY_NOTICE_S
+        notice_s = CUT_NOTICE_S if self._kept_below_ceiling and self._own_extension_s == 0 else EARLY_NOTICE_S
         self._tested_end_s = now.at_s + notice_s
         return Move(CueKind.COUNTDOWN, reason, for_s=notice_s)
+
+    @property
+    def _kept_below_ceiling(self) -> bool:
+        """The run before this walk was shorter than planned, so that heart rate stays below the ceiling."""
+        return self._last_run_cut or (self._shorter_for_ceiling and self._run_share < 1)
 
     def _test_short_walk(self, now: Now, hr_bpm: float) -> Iterator[Move]:
         """Too short to judge singly; but nobody is sent running near the ceiling."""
@@ -468,7 +466,7 @@ class Adaptive(Fixed):
         if walk.reference_bpm is None:
             self._unclear = False
             return
-        at_end_bpm = walk.ahead(now.at_s, hr_bpm, now.remaining_s).heart_rate_bpm
+        at_end_bpm = _at_end_bpm(now, walk, hr_bpm)
         to_spare_bpm = walk.margin_bpm(now.length_s, at_end_bpm, now.ceiling_bpm)
         if self._tested_end_s != now.ends_s:
             self._tested_end_s = now.ends_s
@@ -495,7 +493,7 @@ class Adaptive(Fixed):
 
     def _extend(self, now: Now, for_s: float, hr_bpm: float, reason: Reason) -> Iterator[Move]:
         """A longer walk, up to the cap; the second announcement of a judged walk goes all the way."""
-        left_s = walk_cap_s(self._planned_s) - now.length_s
+        left_s = self._cap_s - now.length_s
         judged = self._planned_s >= JUDGED_FROM_PLANNED_S
         if left_s < 1 or (judged and self._announcements == MAX_ANNOUNCEMENTS):
             return
@@ -511,7 +509,7 @@ class Adaptive(Fixed):
         )
 
     def _at_cap(self, now: Now) -> bool:
-        return walk_cap_s(self._planned_s) - now.length_s < 1 or self._announcements == MAX_ANNOUNCEMENTS
+        return self._cap_s - now.length_s < 1 or self._announcements == MAX_ANNOUNCEMENTS
 
     # -- how a stretch ends --
 
@@ -524,7 +522,7 @@ class Adaptive(Fixed):
         if now.judge and now.heart_rate_bpm is not None:
             if now.ends_s is None:
                 return self._judged_end(now, self.walk, now.elapsed_s, now.heart_rate_bpm)
-            at_end_bpm = self.walk.ahead(now.at_s, now.heart_rate_bpm, max(now.remaining_s, 0.0)).heart_rate_bpm
+            at_end_bpm = _at_end_bpm(now, self.walk, now.heart_rate_bpm)
             return self._judged_end(now, self.walk, now.length_s, at_end_bpm)
         if now.ran and now.heart_rate_bpm is not None and now.heart_rate_bpm > now.ceiling_bpm:
             return None
@@ -539,7 +537,7 @@ class Adaptive(Fixed):
             return None
         if walk.margin_bpm(walked_s, hr_bpm, now.ceiling_bpm) >= 0:
             return Reason.RECOVERED if self._own_extension_s > 0 else Reason.PLANNED
-        if self._last_run_cut and hr_bpm <= now.ceiling_bpm - CUT_BELOW_CEILING_BPM:
+        if self._kept_below_ceiling and hr_bpm <= now.ceiling_bpm - CUT_BELOW_CEILING_BPM:
             return Reason.HEART_RATE_CEILING
         if hr_bpm <= now.ceiling_bpm - RUN_BELOW_CEILING_BPM:
             return Reason.WALK_CAP if self._at_cap(now) else Reason.PLANNED
@@ -564,11 +562,11 @@ class Adaptive(Fixed):
         if len(self._cuts_s) < CUTS_IN_A_ROW or self._changed_this_cycle:
             return
         floor_share = self._floor_share(stretch)
-        share = max(SPOKEN_STEP_S * (median(self._cuts_s) // SPOKEN_STEP_S) / stretch.cycle_run_s, floor_share)
+        share = max(SPOKEN_STEP_S * (min(self._cuts_s) // SPOKEN_STEP_S) / stretch.cycle_run_s, floor_share)
         self._cuts_s.clear()
         if share < self._run_share:
             self._run_share = share
-            self._changed_this_cycle = True
+            self._changed_this_cycle = self._shorter_for_ceiling = True
             yield self._ratio(stretch, Reason.HEART_RATE_CEILING)
         elif not self._said_jog_slower:
             self._said_jog_slower = True
@@ -621,7 +619,7 @@ class Adaptive(Fixed):
 
     def _lengthen(self, by_s: float) -> bool:
         """Coming walks longer; False when they are at their cap already."""
-        extra_s = min(self._walk_extra_s + by_s, walk_cap_s(self._planned_s) - self._planned_s)
+        extra_s = min(self._walk_extra_s + by_s, self._cap_s - self._planned_s)
         if extra_s <= self._walk_extra_s:
             return False
         self._walk_extra_s = extra_s
@@ -749,10 +747,20 @@ class Adaptive(Fixed):
         self._rpe_extra_s += by_s
         if self.walk is None or now.remaining_s < RPE_EXTEND_BEFORE_END_S or self._free:
             return False
-        by_s = min(by_s, walk_cap_s(self._planned_s) - now.length_s)
+        by_s = min(by_s, self._cap_s - now.length_s)
         if by_s < 1:
             return False
         yield Move(
             CueKind.EXTEND_WALK, reason, words.sentence(words.number(round(by_s)) + " more seconds of walking"), by_s
         )
         return True
+
+
+def _running_bpm(now: Now, hr_bpm: float, change_bpm_s: float, ahead_s: float) -> float:
+    """Heart rate so far ahead, or at the end of the run where that is nearer."""
+    return round(running_bpm(hr_bpm, change_bpm_s, min(ahead_s, now.remaining_s)), 1)
+
+
+def _at_end_bpm(now: Now, walk: Recovery, hr_bpm: float) -> float:
+    """Heart rate at the end of this walk, as things stand."""
+    return round(walk.ahead_bpm(now.at_s, hr_bpm, max(now.remaining_s, 0.0)), 1)

@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from math import inf
 
 from msgspec.structs import replace
 
 from hrbridge.config import Control, Plan, PolicyName, Runner
 from hrbridge.control import words
 from hrbridge.control.adaptation import CUT_AHEAD_S, Adaptive, Fixed, Move, Now, Policy, ceiling_bpm, walk_cap_s
+from hrbridge.control.baselines import Gate, Rest51, Rest118
 from hrbridge.control.course import Course
 from hrbridge.control.cues import Cues
 from hrbridge.control.effort import Effort
@@ -39,8 +41,14 @@ from hrbridge.control.plan import (
     is_free,
     speed_m_s,
 )
-from hrbridge.control.progress import ACTIVE, MAIN, NO_ADAPTATION_BEFORE_S, RUNNING, Progress
-from hrbridge.control.recovery import NO_FORECAST_BEFORE_S, NO_JUDGEMENT_BEFORE_S, HeartRateHistory, ready_line_bpm
+from hrbridge.control.progress import ACTIVE, BEFORE_COOLDOWN, MAIN, NO_ADAPTATION_BEFORE_S, RUNNING, Progress
+from hrbridge.control.recovery import (
+    NO_FORECAST_BEFORE_S,
+    NO_JUDGEMENT_BEFORE_S,
+    HeartRateHistory,
+    Recovery,
+    ready_line_bpm,
+)
 from hrbridge.control.safety import Safety
 from hrbridge.control.signal import SignalMonitor
 from hrbridge.control.speech import NOTICE_S, Speech
@@ -69,6 +77,9 @@ REMIND_EVERY_S = 120.0
 POLICIES: dict[PolicyName, Callable[[Runner, Plan, Control, HeartRateHistory], Policy]] = {
     PolicyName.ADAPTIVE: Adaptive,
     PolicyName.FIXED: Fixed,
+    PolicyName.GATE: Gate,
+    PolicyName.REST51: Rest51,
+    PolicyName.REST118: Rest118,
 }
 
 
@@ -110,55 +121,84 @@ class Controller:
         self._first = None if self._free else Cursor(plan).next(0.0, 0.0)
         self._by_clock = False
         self._undo: tuple[float, Progress, Policy] | None = None
-        self._heard_s = float("-inf")
+        self._judged_s = float("-inf")
         self._ticked = False
         self._ahead: Forecast | None = None
         self._ready_in_s: float | None = None
-        self._estimate = Estimate()
-        self._ratio = self._present_ratio()
+        self._event: Event = Tick(0.0)
+        self._said: tuple[Cue, ...] = ()
+        self._refused: str | None = None
+        # None: to be worked out by ``describe``, the forecast together with the ratio.
+        self._estimate: Estimate | None = Estimate()
+        self._ratio: Ratio | None = self._present_ratio()
 
     # -- one event --
 
     def step(self, event: Event) -> Step:
         """Take the next event; total over any sequence of valid events, and time never runs back."""
+        self.take(event)
+        return self.describe()
+
+    def take(self, event: Event) -> tuple[Cue, ...]:
+        """The same without the description, which is half of the work: returns only what is to be said.
+
+        For a study of many runners: it calls ``describe`` where something is
+        said, and has the very step that ``step`` would have given.
+        """
         if event.at_s < self._at_s:
             event = replace(event, at_s=self._at_s)
-        self._at_s = event.at_s
-        refused = None
+        self._event, self._at_s = event, event.at_s
+        self._said, self._refused = (), None
+        # Sensors only inform; it is decided once a second, at the tick, and whenever the runner speaks.
         match event:
             case Sample():
-                self._signal.hear(event, self._movement.cadence_spm)
-                if self._signal.source != self._history.source:
-                    self._history.turn_to(self._signal.source, self._at_s)
-                self._speech.hear_battery(event.battery_percent)
+                self._hear(event)
+                if self._ticked:
+                    return ()
+            case Tick():
+                self._ticked = True
             case Speed():
-                if self._movement.update(event):
-                    self._signal.changed_gait(self._movement.since_s)
-        # Sensors only inform; it is decided once a second, at the tick, and whenever the runner speaks.
-        self._ticked = self._ticked or isinstance(event, Tick)
-        decides = not (self._ticked and isinstance(event, (Sample, Speed)))
+                self._follow(event)
+                if self._ticked:
+                    return ()
         # A tick right after the sample of the same moment brings nothing new about the heart.
-        if isinstance(event, Sample) or (decides and self._at_s > self._heard_s):
-            self._heard_s = self._at_s
-            self._signal.update(self._at_s)
-            if self._signal.heart_rate_bpm is not None and self._signal.trust is Trust.GOOD:
-                self._history.add(self._at_s, self._signal.heart_rate_bpm)
-            self._update_walk()
-        cues: tuple[Cue, ...] = ()
-        if decides:
-            self._movement.expire(self._at_s)
-            match event:
-                case Command():
-                    refused = self._obey(event.action, event.why)
-                case Rpe():
-                    self._hear_rpe(event.rpe)
-            self._advance()
-            self._look_ahead()
-            self._ratio = self._present_ratio()
-            cues = self._collect_cues()
-        if decides or isinstance(event, Sample):
-            self._estimate = self._present_estimate()
-        return self._step(event, cues, refused)
+        if self._at_s > self._judged_s:
+            self._judge()
+        self._decide(event)
+        return self._said
+
+    def _hear(self, sample: Sample) -> None:
+        self._signal.hear(sample, self._movement.cadence_spm)
+        if self._signal.source != self._history.source:
+            self._history.turn_to(self._signal.source, self._at_s)
+        if sample.battery_percent is not None:
+            self._speech.hear_battery(sample.battery_percent)
+        self._judge()
+
+    def _follow(self, speed: Speed) -> None:
+        if self._movement.update(speed):
+            self._signal.changed_gait(self._movement.since_s)
+
+    def _judge(self) -> None:
+        """What this moment tells of the heart."""
+        self._judged_s = self._at_s
+        self._estimate = None
+        self._signal.update(self._at_s)
+        if self._signal.trusted_bpm is not None:
+            self._history.add(self._at_s, self._signal.trusted_bpm)
+        if self._policy.walk is not None:
+            self._update_walk(self._policy.walk)
+
+    def _decide(self, event: Event) -> None:
+        self._estimate = self._ratio = None
+        self._movement.expire(self._at_s)
+        match event:
+            case Command():
+                self._refused = self._obey(event.action, event.why)
+            case Rpe():
+                self._hear_rpe(event.rpe)
+        self._advance()
+        self._said = self._collect_cues()
 
     # -- what the runner wants --
 
@@ -323,22 +363,19 @@ class Controller:
 
     def _advance(self) -> None:
         p = self._progress
-        if p.phase is Phase.WAITING:
-            after_s = self._settings.start_after_s
-            if after_s > 0 and self._signal.good_for_s(self._at_s) >= after_s:
-                self._start(Reason.PLANNED)
-            elif self._ticked:
-                self._waiting.tell(self._at_s)
-            return
-        self._course.follow(self._at_s, running=p.phase in RUNNING if p.phase in ACTIVE else None)
         if p.phase not in ACTIVE:
+            if p.phase is Phase.WAITING:
+                self._wait()
+            else:
+                self._course.follow(self._at_s, running=None)
             return
+        self._course.follow(self._at_s, running=p.phase in RUNNING)
         self._tell_signal()
         self._heed_alarm()
         if self._free:
             self._follow_gait()
-        elif p.phase in MAIN:
-            self._follow_distance()
+        elif p.ends_at_m is not None:
+            self._follow_distance(p.ends_at_m)
         if p.phase in MAIN:
             self._do_all(self._policy.during(self._now()))
         self._end_what_is_over()
@@ -349,9 +386,15 @@ class Controller:
             self._speech.advise(self._at_s, p, self._effort)
             self._speech.tell_budget(self._at_s, p)
 
+    def _wait(self) -> None:
+        after_s = self._settings.start_after_s
+        if after_s > 0 and self._signal.good_for_s(self._at_s) >= after_s:
+            self._start(Reason.PLANNED)
+        elif self._ticked:
+            self._waiting.tell(self._at_s)
+
     def _now(self) -> Now:
         p = self._progress
-        hr_bpm = self._signal.heart_rate_bpm
         may = (
             self._adapting
             and self._at_s - p.session_started_s >= NO_ADAPTATION_BEFORE_S
@@ -359,12 +402,13 @@ class Controller:
             and not p.not_walked
             and not self._by_clock
         )
-        good = self._signal.trust is Trust.GOOD and hr_bpm is not None
+        good = self._signal.trusted_bpm is not None
         return Now(
             self._at_s,
             self._at_s - p.started_s,
+            inf if p.ends_s is None else p.ends_s - self._at_s,
             p.ends_s,
-            hr_bpm,
+            self._signal.heart_rate_bpm,
             judge=may and good,
             unsure=may and not good and not self._signal.clock_drives(self._at_s),
             ran=p.not_walked and good and self._adapting,
@@ -379,15 +423,15 @@ class Controller:
             return min(surge_bpm, self._settings.first_workout_mean_bpm or surge_bpm)
         return self._ceiling_bpm
 
-    def _update_walk(self) -> None:
+    def _update_walk(self, walk: Recovery) -> None:
         """Feed the judgement of the present walk."""
-        p, walk, hr_bpm = self._progress, self._policy.walk, self._signal.heart_rate_bpm
-        if p.phase is not Phase.WALK or walk is None:
+        p, hr_bpm = self._progress, self._signal.trusted_bpm
+        if p.phase is not Phase.WALK:
             return
         if self._movement.gait_now and self._at_s - p.started_s >= NOT_WALKED_FROM_S and not self._free:
             p.not_walked = True
         walk.keep_to_one_sensor()
-        if hr_bpm is not None and self._signal.trust is Trust.GOOD:
+        if hr_bpm is not None:
             walk.update(self._at_s, hr_bpm, self._present_ceiling_bpm())
 
     def _tell_signal(self) -> None:
@@ -507,7 +551,9 @@ class Controller:
         now = self._now()
         if ended_s is not None:
             hr_bpm = self._history.at(ended_s)
-            now = replace(now, at_s=ended_s, elapsed_s=ended_s - p.started_s, heart_rate_bpm=hr_bpm)
+            remaining_s = now.remaining_s + now.at_s - ended_s
+            elapsed_s = ended_s - p.started_s
+            now = replace(now, at_s=ended_s, elapsed_s=elapsed_s, remaining_s=remaining_s, heart_rate_bpm=hr_bpm)
         self._do_all(self._policy.end(p.stretch, now, because))
 
     def _enter_stretch(self, stretch: Stretch | None, because: Reason) -> None:
@@ -558,8 +604,7 @@ class Controller:
         """The phase has reached its end: what comes next?"""
         p = self._progress
         goal_m = self._plan.distance_m
-        in_main = p.phase in MAIN
-        if goal_m is not None and in_main and self._course.distance_m - p.main_started_m >= goal_m:
+        if goal_m is not None and p.phase in MAIN and self._course.distance_m - p.main_started_m >= goal_m:
             self._end_stretch(Reason.PLANNED)
             self._begin_cooldown(Reason.PLANNED)
             return
@@ -606,9 +651,10 @@ class Controller:
 
     def _release(self) -> None:
         """A stretch that is held gets an end again: nothing stands against a run any more, or enough is enough."""
-        p, now = self._progress, self._now()
+        p = self._progress
         if self._free or p.held_since_s is None:
             return
+        now = self._now()
         if p.not_walked and not self._safety.forbids_running:
             if self._policy.end_reason(now) is not None:
                 self._next_stretch(Reason.PLANNED)
@@ -648,12 +694,10 @@ class Controller:
         kind_reason = reason if reason in REASONS[CueKind.FINISH] else Reason.PLANNED
         self._cues.say_now(CueKind.FINISH, kind_reason, "Done. Well run.")
 
-    def _follow_distance(self) -> None:
+    def _follow_distance(self, ends_at_m: float) -> None:
         """A run by distance ends at its metre; until then its end in time is a guess from the present speed."""
         p = self._progress
-        if p.ends_at_m is None:
-            return
-        left_m = p.ends_at_m - self._course.distance_m
+        left_m = ends_at_m - self._course.distance_m
         self._speech.miss_distance(self._at_s, p)
         sensed = self._movement.speed_m_s if self._course.measured else None
         speed = sensed if sensed is not None else speed_m_s(self._plan, walking=False)
@@ -699,17 +743,14 @@ class Controller:
 
     # -- safety --
 
-    def _trusted_bpm(self) -> float | None:
-        return self._signal.heart_rate_bpm if self._signal.trust is Trust.GOOD else None
-
     def _heed_alarm(self) -> None:
         """An alarm turns a run into a walk at once; until it is over no run begins (see ``_end_walk``)."""
-        p = self._progress
+        p, trusted_bpm = self._progress, self._signal.trusted_bpm
         begins = self._safety.update(
             self._at_s,
-            self._trusted_bpm(),
+            trusted_bpm,
             self._signal.too_high,
-            unsure=self._trusted_bpm() is None and self._signal.bad_for_s(self._at_s) < self._settings.doubt_after_s,
+            unsure=trusted_bpm is None and self._signal.bad_for_s(self._at_s) < self._settings.doubt_after_s,
         )
         running = p.phase in RUNNING
         if running and not self._free and (begins or (self._safety.forbids_running and not p.willed)):
@@ -721,11 +762,11 @@ class Controller:
     def _keep_limits(self) -> None:
         """The last word over any policy, and only ever a gentler one."""
         p = self._progress
-        hr_bpm = self._trusted_bpm()
+        hr_bpm = self._signal.trusted_bpm
         walk = self._policy.walk
         if (
-            p.phase is Phase.WALK
-            and walk is not None
+            walk is not None
+            and p.phase is Phase.WALK
             and walk.drop_bpm is not None
             and hr_bpm is not None
             and not walk.once_recovered
@@ -737,7 +778,7 @@ class Controller:
             p.advised_end_walk = p.walks
             self._cues.forget(CueKind.TIP)
             self._cues.say_now(CueKind.WARNING, Reason.SAFETY, "Heart rate stays up. Walk home easy today.")
-        if p.phase in ACTIVE and p.phase is not Phase.COOLDOWN:
+        if p.phase in BEFORE_COOLDOWN:
             too_long = self._at_s - p.session_started_s >= self._plan.max_total_s
             blind = p.phase in RUNNING and self._signal.bad_for_s(self._at_s) >= self._plan.max_without_heart_rate_s
             if too_long or (blind and not self._free):
@@ -760,15 +801,21 @@ class Controller:
             self._speech.heard(self._at_s, p, cues)
         return cues
 
-    def _step(self, event: Event, cues: tuple[Cue, ...], refused: str | None) -> Step:
+    def describe(self) -> Step:
+        """All that follows from the last event that was taken."""
         p = self._progress
+        if self._ratio is None:
+            self._look_ahead()
+            self._ratio = self._present_ratio()
+        if self._estimate is None:
+            self._estimate = self._present_estimate()
         since_s = p.paused_s if p.phase is Phase.PAUSED else p.started_s
         remaining_s: float | None = None
         if p.ends_s is not None:
             until_s = p.paused_s if p.phase is Phase.PAUSED else self._at_s
             remaining_s = round(max(0.0, p.ends_s - until_s), 3)
         return Step(
-            event,
+            self._event,
             p.phase,
             round(self._at_s - since_s, 3),
             remaining_s,
@@ -776,14 +823,14 @@ class Controller:
             p.stretch.repeat if p.stretch is not None else 0,
             self._estimate,
             self._ratio,
-            cues,
+            self._said,
             p.next_phase,
-            refused,
+            self._refused,
         )
 
     def _look_ahead(self) -> None:
         """The forecast of this second, for whoever wants to know; what is decided on it is the policy's own."""
-        p, walk, hr_bpm = self._progress, self._policy.walk, self._trusted_bpm()
+        p, walk, hr_bpm = self._progress, self._policy.walk, self._signal.trusted_bpm
         self._ahead, self._ready_in_s = None, None
         if hr_bpm is None:
             return
@@ -797,7 +844,7 @@ class Controller:
             and not p.interrupted
             and not p.not_walked
         ):
-            self._ahead = walk.ahead(self._at_s, hr_bpm, WALK_AHEAD_S)
+            self._ahead = around(walk.ahead_bpm(self._at_s, hr_bpm, WALK_AHEAD_S), WALK_AHEAD_S)
             self._ready_in_s = walk.ready_in_s(self._at_s, hr_bpm, self._present_ceiling_bpm())
 
     def _present_estimate(self) -> Estimate:

@@ -13,7 +13,7 @@ class Course:
     def __init__(self, plan: Plan, movement: Movement) -> None:
         self.distance_m = 0.0
         self.measured = True
-        self._plan = plan
+        self._run_m_s, self._walk_m_s = speed_m_s(plan, walking=False), speed_m_s(plan, walking=True)
         self._movement = movement
         self._at_s = 0.0
         self._sensed_m = 0.0
@@ -30,5 +30,5 @@ class Course:
         if measured and self.measured:
             self.distance_m += sensed_m - self._sensed_m
         elif running is not None:
-            self.distance_m += (at_s - self._at_s) * speed_m_s(self._plan, walking=not running)
+            self.distance_m += (at_s - self._at_s) * (self._run_m_s if running else self._walk_m_s)
         self._at_s, self._sensed_m, self.measured = at_s, sensed_m, measured

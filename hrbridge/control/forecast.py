@@ -1,4 +1,4 @@
-"""Where the heart rate will be: in a walk break half a minute ahead, in a run a quarter of one.
+"""Where the heart rate will be: in a walk break half a minute ahead, in a run ten seconds.
 
 What the last ten seconds did goes on, but dies away. A run has nothing else; a
 walk mostly follows the recovery curve of many people, from the last peak of
@@ -18,10 +18,10 @@ Mean absolute error in bpm, 15 / 20 / 30 / 45 s into a walk and 30 s ahead, and
     this                          4.9   5.7   5.7   4.1  3.3   2.8   2.2   2.1   2.1  1.4
     of them in the range, %        85    85    85    88   90    97    99   100    99   99
 
-While heart rate rises in the first two minutes of a run it is off by 2.6 / 4.0
-bpm 15 / 30 s ahead (simulated 2.2 / 3.3), the last value by 3.6 / 6.0 (3.5 /
-6.0); later in a run a rise of ten seconds foretells hardly anything, and the
-last value is a little nearer (3.8 / 6.2 against 4.7 / 7.4).
+While heart rate rises in the first two minutes of a run it is off by 2.3 / 4.2
+bpm 10 / 30 s ahead (simulated 1.8 / 3.7), the last value by 2.7 / 6.6 (2.6 /
+6.3); later in a run a rise of ten seconds foretells hardly anything, and the
+last value is a little nearer (2.8 / 6.2 against 3.7 / 7.4).
 
 Twenty breaks tell nothing of half a beat. The curve comes from the medians
 [M]; the other constants are round numbers, chosen in view of both tables,
@@ -109,7 +109,7 @@ def walking_bpm(now_bpm: float, change_bpm_s: float, since_peak_s: float, ahead_
 
 def running_bpm(now_bpm: float, change_bpm_s: float, ahead_s: float) -> float:
     """Heart rate ``ahead_s`` later in the run; a heart that falls is not followed."""
-    return now_bpm + _still_to_come_bpm(max(change_bpm_s, 0.0), ahead_s)
+    return now_bpm + _still_to_come_bpm(change_bpm_s, ahead_s) if change_bpm_s > 0 else now_bpm
 
 
 def fall_bpm(since_peak_s: float) -> float:

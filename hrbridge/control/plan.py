@@ -79,7 +79,10 @@ def _read(text: str) -> Plan:
             f'plan "{text}": no such plan; allowed: {", ".join(names())}, '
             'a ratio like "4:1" or "60/120s", or the path of a plan file'
         )
-    return _checked(config.convert(config.read_toml(path), Plan, str(path)), str(path))
+    raw = config.read_toml(path)
+    if "runner" in raw:
+        raise ConfigError(f"{path}: not a plan: it has a [runner]; for a configuration: hrbridge config check {path}")
+    return _checked(config.convert(raw, Plan, str(path)), str(path))
 
 
 def is_path(name_or_path: str) -> bool:

@@ -14,6 +14,7 @@ NO_ADAPTATION_BEFORE_S = 120.0
 ACTIVE = (Phase.WARMUP, Phase.RUN, Phase.SURGE, Phase.WALK, Phase.COOLDOWN)
 RUNNING = (Phase.RUN, Phase.SURGE)
 MAIN = (*RUNNING, Phase.WALK)
+BEFORE_COOLDOWN = (Phase.WARMUP, *MAIN)
 
 
 @dataclass
@@ -41,7 +42,6 @@ class Progress:
     counted_end_s: float | None = None
     not_walked: bool = False
     prompted: bool = False
-    prompted_walk: int = 0
     repeated: bool = False
     advised_walk: bool = False
     held_by_safety: bool = False

@@ -8,6 +8,7 @@ quarters of the breaks reach 12 bpm.
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from statistics import median
 
 from hrbridge.config import Control, Runner
@@ -15,8 +16,6 @@ from hrbridge.control.forecast import (
     LINE_OVER_S,
     PEAK_FROM_S,
     PEAK_TO_S,
-    Forecast,
-    around,
     forecast,
     recovery_ratio,
     walking_bpm,
@@ -63,12 +62,18 @@ def required_drop_bpm(walked_s: float, amplitude_bpm: float | None, settings: Co
     ``amplitude_bpm`` is the reference above the walking base of the warm-up,
     None when that is unknown.
     """
+    full_bpm, most_bpm = full_drop_bpm(amplitude_bpm, settings)
+    return min(share(walked_s) * full_bpm, most_bpm)
+
+
+def full_drop_bpm(amplitude_bpm: float | None, settings: Control) -> tuple[float, float]:
+    """The drop of which ``share`` is asked for, and the most that is ever asked for."""
     if amplitude_bpm is None:
-        return share(walked_s) * settings.unknown_amplitude_drop_bpm
+        return settings.unknown_amplitude_drop_bpm, inf
     if amplitude_bpm < SMALL_AMPLITUDE_BPM:
-        return 0.0
-    full = min(max(AMPLITUDE_SHARE * amplitude_bpm, settings.min_drop_bpm), settings.max_drop_bpm)
-    return max(0.0, min(share(walked_s) * full, MOST_OF_AMPLITUDE * amplitude_bpm))
+        return 0.0, 0.0
+    full_bpm = min(max(AMPLITUDE_SHARE * amplitude_bpm, settings.min_drop_bpm), settings.max_drop_bpm)
+    return full_bpm, MOST_OF_AMPLITUDE * amplitude_bpm
 
 
 def ready_line_bpm(runner: Runner, settings: Control) -> float:
@@ -119,12 +124,12 @@ class HeartRateHistory:
 
     def change_bpm_s(self) -> float:
         """How fast heart rate has changed over the last 10 s, in bpm per second; 0 where that is not known."""
-        points = self._points
-        if not points:
+        if not self._points:
             return 0.0
-        last_s, last_bpm = points[-1]
-        for point_s, bpm in reversed(points):
-            if point_s <= last_s - LINE_OVER_S:
+        last_s, last_bpm = self._points[-1]
+        first_s = last_s - LINE_OVER_S
+        for point_s, bpm in reversed(self._points):
+            if point_s <= first_s:
                 return (last_bpm - bpm) / (last_s - point_s)
         return 0.0
 
@@ -180,7 +185,6 @@ class Recovery:
     ) -> None:
         """``scale``: how this runner recovered in earlier breaks, against the curve (``forecast.session_scale``)."""
         self.started_s = started_s
-        self.reference_bpm: float | None = None
         self.drop_bpm: float | None = None
         self.recovered = False
         self.once_recovered = False
@@ -188,6 +192,7 @@ class Recovery:
         self._base_bpm = base_bpm
         self._ready_bpm = ready_bpm
         self._settings = settings
+        self._refer_to(None)
         self._scale = scale
         self._peak_s = started_s
         self._peak_bpm = float("-inf")
@@ -205,7 +210,8 @@ class Recovery:
         """A drop measured across two sensors is none: on another one only the ready line and the ceiling are left."""
         if self._sensor_since_s != self._history.since_s:
             self._sensor_since_s = self._history.since_s
-            self.reference_bpm = self.drop_bpm = self._met_since_s = None
+            self._refer_to(None)
+            self.drop_bpm = self._met_since_s = None
             self.recovered = False
 
     def update(self, at_s: float, heart_rate_bpm: float, ceiling_bpm: float) -> None:
@@ -226,10 +232,7 @@ class Recovery:
 
     def required_bpm(self, walked_s: float) -> float:
         """The drop that is asked for after ``walked_s``."""
-        amplitude_bpm = None
-        if self._base_bpm is not None and self.reference_bpm is not None:
-            amplitude_bpm = self.reference_bpm - self._base_bpm
-        return required_drop_bpm(walked_s, amplitude_bpm, self._settings)
+        return min(share(walked_s) * self._full_drop_bpm, self._most_drop_bpm)
 
     def margin_bpm(self, walked_s: float, heart_rate_bpm: float, ceiling_bpm: float) -> float:
         """How far ``heart_rate_bpm`` after ``walked_s`` would be on the good side; negative: not recovered.
@@ -237,16 +240,16 @@ class Recovery:
         Either the drop is large enough or heart rate is down at the ready
         line; never while it is above the ceiling.
         """
-        by_drop = float("-inf")  # without a trusted value around the cue nobody knows from where it fell
+        by_drop = -inf  # without a trusted value around the cue nobody knows from where it fell
         if self.reference_bpm is not None:
             by_drop = self.reference_bpm - heart_rate_bpm - self.required_bpm(walked_s)
         by_ready_line = self._ready_bpm - heart_rate_bpm
         return min(max(by_drop, by_ready_line), ceiling_bpm - heart_rate_bpm)
 
-    def ahead(self, at_s: float, heart_rate_bpm: float, ahead_s: float) -> Forecast:
+    def ahead_bpm(self, at_s: float, heart_rate_bpm: float, ahead_s: float) -> float:
         """Heart rate ``ahead_s`` from now, if the walk goes on."""
         change_bpm_s = self._history.change_bpm_s()
-        return around(walking_bpm(heart_rate_bpm, change_bpm_s, at_s - self._peak_s, ahead_s, self._scale), ahead_s)
+        return walking_bpm(heart_rate_bpm, change_bpm_s, at_s - self._peak_s, ahead_s, self._scale)
 
     def ready_in_s(self, at_s: float, heart_rate_bpm: float, ceiling_bpm: float) -> float | None:
         """How many more seconds of walking until this is recovery enough; None: not within two minutes."""
@@ -283,4 +286,12 @@ class Recovery:
         if mean_bpm >= self._peak_bpm:
             self._peak_s, self._peak_bpm = max(at_s, self.started_s), mean_bpm
         if at_s - self.started_s <= REFERENCE_TO_S and (self.reference_bpm is None or mean_bpm > self.reference_bpm):
-            self.reference_bpm = mean_bpm
+            self._refer_to(mean_bpm)
+
+    def _refer_to(self, reference_bpm: float | None) -> None:
+        """What heart rate fell from, and so what is asked for."""
+        self.reference_bpm = reference_bpm
+        amplitude_bpm = None
+        if self._base_bpm is not None and reference_bpm is not None:
+            amplitude_bpm = reference_bpm - self._base_bpm
+        self._full_drop_bpm, self._most_drop_bpm = full_drop_bpm(amplitude_bpm, self._settings)

@@ -25,22 +25,18 @@ HIGH_AFTER_S = 180.0
 
 
 class Safety:
-    """Watches over the whole session."""
+    """Watches over the whole session; ``forbids_running`` is true from an alarm until 20 s are clean."""
 
     def __init__(self, runner: Runner, plan: Plan) -> None:
-        self._maximum_bpm = runner.maximum_bpm
+        self._above_bpm = runner.maximum_bpm + ABOVE_MAXIMUM_BPM
+        self._near_bpm = NEAR_MAXIMUM * runner.maximum_bpm
         self._high_bpm = runner.resting_bpm + HIGH_RESERVE * runner.reserve_bpm
         # In the plan "free" the effort is the runner's own choice.
         self._easy = plan.purpose in EASY_PURPOSES and not is_free(plan)
         self._above_since_s: float | None = None
         self._near_since_s: float | None = None
         self._clean_since_s: float | None = None
-        self._tripped = False
-
-    @property
-    def forbids_running(self) -> bool:
-        """True from an alarm until 20 s are clean."""
-        return self._tripped
+        self.forbids_running = False
 
     def resume(self) -> None:
         """After a pause: what was counted before it says nothing any more. An alarm stays until 20 s are clean."""
@@ -55,8 +51,8 @@ class Safety:
         """
         if unsure and not too_high:
             return False
-        above = trusted_bpm is not None and trusted_bpm > self._maximum_bpm + ABOVE_MAXIMUM_BPM
-        near = self._easy and trusted_bpm is not None and trusted_bpm > NEAR_MAXIMUM * self._maximum_bpm
+        above = trusted_bpm is not None and trusted_bpm > self._above_bpm
+        near = self._easy and trusted_bpm is not None and trusted_bpm > self._near_bpm
         self._above_since_s = _since(self._above_since_s, above, at_s)
         self._near_since_s = _since(self._near_since_s, near, at_s)
         tripped = (
@@ -67,11 +63,11 @@ class Safety:
         clean = trusted_bpm is not None and not (above or near or too_high)
         self._clean_since_s = _since(self._clean_since_s, clean, at_s)
         if tripped:
-            begins = not self._tripped
-            self._tripped = True
+            begins = not self.forbids_running
+            self.forbids_running = True
             return begins
-        if self._tripped and self._clean_since_s is not None and at_s - self._clean_since_s >= CLEAN_FOR_S:
-            self._tripped = False
+        if self.forbids_running and self._clean_since_s is not None and at_s - self._clean_since_s >= CLEAN_FOR_S:
+            self.forbids_running = False
         return False
 
     def stuck_in_walk(self, walked_s: float, drop_bpm: float, heart_rate_bpm: float, ready_bpm: float) -> bool:

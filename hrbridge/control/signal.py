@@ -47,6 +47,7 @@ NEVER_S = float("-inf")
 class SignalMonitor:
     """Follows ``Sample`` events; ``heart_rate_bpm`` is the median of the last 5 s, ``trust`` how far to believe it.
 
+    ``trusted_bpm`` is the same median, None unless trust is good.
     ``source`` is the sensor that is heard, ``strap`` the one of them that goes
     first; both None where samples do not tell. Two sensors may differ by any
     number of beats, so all windows begin anew with another source, and nothing
@@ -58,6 +59,7 @@ class SignalMonitor:
         self._doubt_after_s = settings.doubt_after_s
         self._clock_after_s = settings.clock_after_s
         self.heart_rate_bpm: float | None = None
+        self.trusted_bpm: float | None = None
         self.trust = Trust.NONE
         self.doubt = "no heart rate yet"
         self.too_high = False
@@ -87,8 +89,7 @@ class SignalMonitor:
         self._rr_disagrees = False
         self._contact_off_since_s: float | None = None
         self._contact_losses_s: deque[float] = deque(maxlen=CONTACT_LOSSES)
-        self._recent: deque[tuple[float, int]] = deque()
-        self._matches: deque[tuple[float, bool]] = deque()
+        self._recent: deque[tuple[float, int, bool]] = deque()
         self._lock_jump_s = NEVER_S
         self._locked = False
 
@@ -106,8 +107,10 @@ class SignalMonitor:
             if interval_s != self._spacing_s:  # else it stays what it is
                 self._spacing_s = _median(self._intervals_s)
         self._last_sample_s = at_s
-        self._hear_contact(sample)
-        self._hear_rr(sample)
+        if sample.contact is not None:
+            self._hear_contact(at_s, on=sample.contact)
+        if sample.rr_s:
+            self._hear_rr(at_s, sample.rr_s)
         bpm = sample.heart_rate_bpm
         if bpm is None or bpm in MISSING_BPM or bpm <= LOWEST_BPM:  # as has_reading, which costs a call
             return
@@ -122,7 +125,7 @@ class SignalMonitor:
             return
         self._candidates.clear()
         self._accept(at_s, bpm)
-        self._rr_disagrees = self._compare_rr(at_s)
+        self._rr_disagrees = bool(self._rr) and self._compare_rr(at_s)
 
     def changed_gait(self, at_s: float) -> None:
         """A run or a walk begins: a real heart rate must move soon."""
@@ -132,31 +135,32 @@ class SignalMonitor:
         """After a pause: its silence is nobody's fault, and what was before it says nothing any more."""
         self._window.clear()
         self._candidates.clear()
-        self.heart_rate_bpm = None
+        self.heart_rate_bpm = self.trusted_bpm = None
         self._accepted_s = at_s
         self._flat_since_s = at_s
         self._bad_since_s = None
 
     def update(self, at_s: float) -> None:
         """Judge at ``at_s``; call once per event, after ``hear``."""
-        while len(self._window) > 1 and self._window[0][0] <= at_s - WINDOW_S:
-            self._window.popleft()
-        missing = not self._window or at_s - self._accepted_s >= self._at_least(self._doubt_after_s)
+        window = self._window
+        while len(window) > 1 and window[0][0] <= at_s - WINDOW_S:
+            window.popleft()
+        missing = not window or at_s - self._accepted_s >= self._at_least(self._doubt_after_s)
         self.too_high = (
             self._too_high_since_s is not None and self._too_high_s - self._too_high_since_s >= TOO_HIGH_AFTER_S
         )
         self.doubt = "no heart rate" if missing else self._find_doubt(at_s)
-        trust = Trust.NONE if missing else Trust.DOUBTFUL if self.doubt else Trust.GOOD
-        if trust is not self.trust:
-            if trust is Trust.GOOD:
-                self._trust_since_s = at_s
-            self.trust = trust
-        if trust is Trust.GOOD:
-            self._bad_since_s = None
-        elif self._bad_since_s is None:
+        self.heart_rate_bpm = None if missing else _median([bpm for _, bpm in window])
+        if not self.doubt:
+            if self.trust is not Trust.GOOD:
+                self.trust, self._trust_since_s = Trust.GOOD, at_s
+            self.trusted_bpm, self._bad_since_s = self.heart_rate_bpm, None
+            return
+        self.trust = Trust.NONE if missing else Trust.DOUBTFUL
+        self.trusted_bpm = None
+        if self._bad_since_s is None:
             # Missing began with the last good sample, not when it was noticed.
             self._bad_since_s = self._accepted_s if missing and self._accepted_s > NEVER_S else at_s
-        self.heart_rate_bpm = None if missing or not self._window else _median([bpm for _, bpm in self._window])
 
     def good_for_s(self, at_s: float) -> float:
         """How long the signal has been good."""
@@ -212,39 +216,36 @@ class SignalMonitor:
         self._too_high_s = at_s
         self._too_high_bpm = bpm
 
-    def _hear_contact(self, sample: Sample) -> None:
-        if sample.contact is False:
-            if self._contact_off_since_s is None:
-                self._contact_off_since_s = sample.at_s
-                self._contact_losses_s.append(sample.at_s)
-        elif sample.contact:
+    def _hear_contact(self, at_s: float, *, on: bool) -> None:
+        if on:
             self._contact_off_since_s = None
+        elif self._contact_off_since_s is None:
+            self._contact_off_since_s = at_s
+            self._contact_losses_s.append(at_s)
 
-    def _hear_rr(self, sample: Sample) -> None:
-        for rr_s in sample.rr_s:
-            self._rr_s = sample.at_s
+    def _hear_rr(self, at_s: float, intervals_s: tuple[float, ...]) -> None:
+        self._rr_s = at_s
+        for rr_s in intervals_s:
             if RR_RANGE_S[0] <= rr_s <= RR_RANGE_S[1]:
-                self._rr.append((sample.at_s, rr_s))
+                self._rr.append((at_s, rr_s))
 
     def _hear_cadence(self, at_s: float, bpm: int, cadence_spm: float | None) -> None:
         """A lock begins with a jump onto the cadence, and then nearly every sample for half a minute is a step."""
-        while self._recent and self._recent[0][0] < at_s - RR_WINDOW_S:
-            self._recent.popleft()
-        while self._matches and self._matches[0][0] < at_s - LOCKED_AFTER_S:
-            self._matches.popleft()
+        recent = self._recent
+        while recent and recent[0][0] < at_s - LOCKED_AFTER_S:
+            recent.popleft()
         matches = bool(cadence_spm) and abs(bpm - (cadence_spm or 0.0)) <= LOCKED_WITHIN_BPM
         if matches and any(
             abs(bpm - before) >= LOCK_JUMP_BPM
-            for before_s, before in self._recent
+            for before_s, before, _ in recent
             if before_s >= at_s - LOCK_JUMP_WITHIN_S
         ):
             self._lock_jump_s = at_s
-        self._matches.append((at_s, matches))
-        self._recent.append((at_s, bpm))
-        first_s = self._matches[0][0]
+        recent.append((at_s, bpm, matches))
+        first_s = recent[0][0]
         if not self._locked and self._lock_jump_s < first_s - LOCK_JUMP_WITHIN_S:
             return
-        share = sum(match for _, match in self._matches) / len(self._matches)
+        share = sum(match for _, _, match in recent) / len(recent)
         if self._locked:
             # Cadence is told a second late and so misses now and then: a lock holds until most samples differ.
             self._locked = share >= UNLOCKED_SHARE
@@ -280,7 +281,7 @@ class SignalMonitor:
         if len(self._rr) < 5 or self._rr[-1][0] - self._rr[0][0] < RR_WINDOW_S / 2:
             return False
         from_rr_bpm = 60 / _median([rr_s for _, rr_s in self._rr])
-        bpm = _median([b for s, b in self._recent if s >= at_s - RR_WINDOW_S] or [self._level_bpm])
+        bpm = _median([b for s, b, _ in self._recent if s >= at_s - RR_WINDOW_S] or [self._level_bpm])
         return abs(from_rr_bpm - bpm) > RR_DISAGREES_BY * bpm
 
 

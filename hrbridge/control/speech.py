@@ -6,6 +6,8 @@ which keeps the quiet times.
 
 from __future__ import annotations
 
+from math import inf
+
 from hrbridge.config import Control, Plan, Runner, Units
 from hrbridge.control import words
 from hrbridge.control.adaptation import Now, Policy
@@ -85,7 +87,7 @@ class Speech:
         self._budget = Budget(aim) if aim is not None else None
         self._ignored_in_row = 0
         self._battery_percent = 100
-        self._battery_told = 0
+        self._battery_warnings = self._battery_told = 0
         self._guide: str | None = None
         self._guide_told: str | None = None
         self._guide_told_s = {CueKind.WARNING: NEVER_S, CueKind.SIGNAL_BACK: NEVER_S}
@@ -153,15 +155,17 @@ class Speech:
 
     def advise(self, at_s: float, p: Progress, effort: Effort) -> None:
         """Prompts, tips and one repeat of a cue that was not followed."""
-        elapsed_s = at_s - p.started_s
-        remaining_s = float("inf") if p.ends_s is None else p.ends_s - at_s
-        if p.phase is Phase.WARMUP:
-            self._ease_warmup(at_s, p)
-        if self._free or p.stretch is None or p.phase not in MAIN:
+        if p.phase not in MAIN:
+            if p.phase is Phase.WARMUP:
+                self._ease_warmup(at_s, p)
             return
-        if elapsed_s >= IGNORED_AFTER_S and remaining_s >= NOTICE_S:
+        if self._free or p.stretch is None:
+            return
+        elapsed_s = at_s - p.started_s
+        remaining_s = inf if p.ends_s is None else p.ends_s - at_s
+        if at_s - max(p.started_s, p.resumed_s) >= IGNORED_AFTER_S and remaining_s >= NOTICE_S:
             self._repeat_ignored(at_s, p)
-        if p.phase is not Phase.WALK or remaining_s < NOTICE_S + 2:
+        if p.phase in RUNNING or remaining_s < NOTICE_S + 2:
             return
         if elapsed_s >= PROMPT_AT_S and not p.prompted:
             p.prompted = True
@@ -184,7 +188,7 @@ class Speech:
         """A brisk walk is to be brisk; but one between runs is for the heart, until that has come down."""
         if self._walk_pace is None or self._movement.gait_now or p.not_walked:
             return
-        hr_bpm = self._signal.heart_rate_bpm if self._signal.trust is Trust.GOOD else None
+        hr_bpm = self._signal.trusted_bpm
         for_recovery = walk.cycle_run_s > 0 or p.next_phase in RUNNING
         if for_recovery and (hr_bpm is None or hr_bpm > self._ready_bpm):
             return
@@ -223,14 +227,14 @@ class Speech:
 
     # -- what sensors lack --
 
-    def hear_battery(self, percent: int | None) -> None:
+    def hear_battery(self, percent: int) -> None:
         """What the strap says of it now and then."""
-        if percent is not None:
-            self._battery_percent = percent
+        self._battery_percent = percent
+        self._battery_warnings = (percent <= LOW_BATTERY_PERCENT) + (percent < EMPTY_BATTERY_PERCENT)
 
     def tell_battery(self, at_s: float) -> None:
         """Once when it is low, and once more when it is nearly empty."""
-        if _warnings(self._battery_percent) > self._battery_told:
+        if self._battery_warnings > self._battery_told:
             say = f"Strap battery {self._battery_percent} percent."
             self._cues.say_when_quiet(at_s, CueKind.BATTERY, Reason.BATTERY, say)
 
@@ -295,15 +299,10 @@ class Speech:
                 self._budget.told(cue.for_s, p.walks)
                 p.repeated |= cue.for_s == 0
             elif cue.kind is CueKind.BATTERY:
-                self._battery_told = _warnings(self._battery_percent)
+                self._battery_told = self._battery_warnings
             elif (cue.kind, cue.reason) in GUIDE_CUES:
                 self._guide_told = self._guide
                 self._guide_told_s[cue.kind] = at_s
-
-
-def _warnings(battery_percent: int) -> int:
-    """How often a battery that has come down so far is spoken of in all."""
-    return (battery_percent <= LOW_BATTERY_PERCENT) + (battery_percent < EMPTY_BATTERY_PERCENT)
 
 
 def _told(p: Progress, told_end_s: float | None) -> bool:

@@ -23,7 +23,7 @@ from math import floor
 from msgspec.structs import replace
 
 from hrbridge.config import Control, Plan, PolicyName, Runner
-from hrbridge.control import adaptation, controller, effort, progress, recovery, signal, speech, waiting
+from hrbridge.control import adaptation, baselines, controller, effort, progress, recovery, signal, speech, waiting
 from hrbridge.control.controller import Controller
 from hrbridge.control.forecast import Forecast, around, running_bpm
 from hrbridge.control.progress import RUNNING
@@ -60,6 +60,7 @@ COMMANDED = ("A command asked for it.", "No rule stands behind it: the command a
 PLAN_TIME = "Its time in the plan had come"
 UNTRUSTED = "Without a trusted heart rate the clock alone leads."
 TRUSTED = "A trusted heart rate would have had its say."
+KEPT_BELOW = "After a run that the ceiling cut short, or that is shorter for its sake,"
 NOTICE = "A change is announced once it is sure to come"
 NOT_JUDGED = "a pause came in between, or another sensor, or the start of the walk is not known"
 
@@ -83,8 +84,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "Running seen by then would have kept it silent.",
     ),
     (K.RUN, R.HEART_RATE_CEILING): (
-        "After a run that was cut short a walk may end once heart rate is "
-        f"{adaptation.CUT_BELOW_CEILING_BPM:g} bpm below the ceiling.",
+        f"{KEPT_BELOW} a walk may end once heart rate is {adaptation.CUT_BELOW_CEILING_BPM:g} bpm below it.",
         Change.MORE,
     ),
     (K.RUN, R.COMMAND): COMMANDED,
@@ -96,8 +96,8 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         Change.LESS,
     ),
     (K.WALK, R.FORECAST_CEILING): (
-        f"A walk is due when the forecast {adaptation.CUT_AHEAD_S:g} s ahead is more than "
-        "{settings.ceiling_forecast_margin_bpm:g} bpm above the ceiling.",
+        f"A walk is due when the forecast {adaptation.CUT_AHEAD_S:g} s ahead is above the ceiling by more than "
+        "control.ceiling_forecast_margin_bpm = {settings.ceiling_forecast_margin_bpm:g}.",
         Change.LESS,
     ),
     (K.WALK, R.RPE_LIMIT): (
@@ -148,7 +148,7 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
     (K.COUNTDOWN, R.RECOVERED): (f"{NOTICE}: heart rate had come down enough.", Change.MORE),
     (K.COUNTDOWN, R.WALK_CAP): (f"{NOTICE}: the walk was as long as a walk may become.", Change.MORE),
     (K.COUNTDOWN, R.HEART_RATE_CEILING): (
-        f"{NOTICE}: after a run that was cut short, heart rate was far enough below the ceiling.",
+        f"{NOTICE}: after a run that the ceiling made shorter, heart rate was far enough below it.",
         Change.MORE,
     ),
     (K.COUNTDOWN, R.NO_SIGNAL): (UNTRUSTED, TRUSTED),
@@ -186,7 +186,8 @@ RULES: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         Change.LESS,
     ),
     (K.RATIO, R.HEART_RATE_CEILING): (
-        f"{adaptation.CUTS_IN_A_ROW} runs in a row ended at the ceiling: runs take the length they really had.",
+        f"{adaptation.CUTS_IN_A_ROW} runs in a row were cut short by the ceiling: runs take the length of the shortest "
+        f"of them, though not less than {adaptation.SHORTEST_SHARE:g} of the plan or {adaptation.SHORTEST_RUN_S:g} s.",
         Change.LESS,
     ),
     (K.RATIO, R.RPE_HIGH): ("An effort above the plan's band means more walking or shorter runs.", Change.EFFORT),
@@ -257,6 +258,27 @@ BEFORE_START: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
         "A shorter stretch of good signal would have kept it silent.",
     ),
 }
+# The same pairs under the policy gate.
+GATE = f"{baselines.GATE_OF_MAXIMUM:g} of the maximum"
+GATE_OPENS = (
+    f"Under the policy gate a walk ends once heart rate is down at {GATE}, "
+    f"after {baselines.SHORTEST_WALK_S:g} s at least.",
+    Change.MORE,
+)
+GATE_LASTS = (
+    f"Under the policy gate a walk lasts {baselines.LONGEST_WALK_S:g} s at most, or as long as in the plan.",
+    "A lower heart rate would have ended it sooner.",
+)
+GATED: dict[tuple[CueKind, Reason], tuple[str, Change | str]] = {
+    (K.RUN, R.RECOVERED): GATE_OPENS,
+    (K.RUN, R.WALK_CAP): GATE_LASTS,
+    (K.EXTEND_WALK, R.NOT_RECOVERED): (
+        f"Under the policy gate a walk goes on while heart rate is above {GATE}.",
+        Change.LESS,
+    ),
+    (K.COUNTDOWN, R.RECOVERED): GATE_OPENS,
+    (K.COUNTDOWN, R.WALK_CAP): GATE_LASTS,
+}
 
 
 def explain(steps: Sequence[Step], at_s: float, plan: Plan, runner: Runner, settings: Control) -> list[str]:
@@ -273,13 +295,18 @@ def explain(steps: Sequence[Step], at_s: float, plan: Plan, runner: Runner, sett
     said = next((n for n in range(past - 1, -1, -1) if steps[n].cues), None)
     lines = [_header(now)]
     if said is None or steps[said].at_s < second:
-        lines += [f"Now: {_numbers(now, _ahead(now))}", f"Nothing is said now: {_silence(steps[:past], settings)}"]
+        lines += [
+            f"Now: {_numbers(now, _ahead(now))}",
+            f"Nothing is said now: {_silence(steps[:past], runner, settings)}",
+        ]
     if said is None:
         return lines
     decision = Decision(steps, said)
     cue = decision.cue
-    rules = RULES | BEFORE_START if decision.said.phase is Phase.WAITING else RULES
-    rule, change = rules[cue.kind, cue.reason]
+    rules = BEFORE_START if decision.said.phase is Phase.WAITING else {}
+    if settings.policy is PolicyName.GATE:
+        rules = rules | GATED
+    rule, change = (RULES | rules)[cue.kind, cue.reason]
     ago_s = second - floor(steps[said].at_s)
     ago = f" {ago_s} s before" if ago_s else ""
     lines += [
@@ -524,7 +551,7 @@ def _against_plan(step: Step, plan: Plan) -> list[str]:
 # -- why nothing is said --
 
 
-def _silence(steps: Sequence[Step], settings: Control) -> str:
+def _silence(steps: Sequence[Step], runner: Runner, settings: Control) -> str:
     """What a runner may have waited for in the last of these steps, and why it did not come."""
     step = steps[-1]
     match step.phase:
@@ -539,14 +566,21 @@ def _silence(steps: Sequence[Step], settings: Control) -> str:
     undecided = _undecided(steps, settings)
     if undecided:
         return f"heart rate decides nothing here: {undecided}."
-    return _walk_silence(step, settings) if step.phase is Phase.WALK else _run_silence(steps, settings)
+    if step.phase is not Phase.WALK:
+        return _run_silence(steps, settings)
+    if step.next_phase is not None and step.next_phase not in RUNNING:
+        return "no run follows that this walk would have to prepare."
+    if settings.policy is PolicyName.GATE:
+        return _gate_silence(step, runner)
+    return _walk_silence(steps, settings)
 
 
 def _undecided(steps: Sequence[Step], settings: Control) -> str:
     """Why the heart rate changes nothing at this time; empty when it may."""
     step = steps[-1]
     e, began_s = step.estimate, next(step.at_s for step in steps if step.phase is not Phase.WAITING)
-    if settings.policy is not PolicyName.ADAPTIVE:
+    gated = settings.policy is PolicyName.GATE and step.phase is Phase.WALK
+    if settings.policy is not PolicyName.ADAPTIVE and not gated:
         return f"the policy is {settings.policy}"
     if _adapt_off(steps):
         return "adapting is switched off"
@@ -562,7 +596,7 @@ def _undecided(steps: Sequence[Step], settings: Control) -> str:
     if _is_short(step):
         return ""
     if step.phase_elapsed_s < recovery.NO_JUDGEMENT_BEFORE_S:
-        return f"a walk is judged from {recovery.NO_JUDGEMENT_BEFORE_S:g} s on"
+        return "" if gated else f"a walk is judged from {recovery.NO_JUDGEMENT_BEFORE_S:g} s on"
     return NOT_JUDGED if e.recovered is None else ""
 
 
@@ -596,10 +630,18 @@ def _run_silence(steps: Sequence[Step], settings: Control) -> str:
     )
 
 
-def _walk_silence(step: Step, settings: Control) -> str:
+def _gate_silence(step: Step, runner: Runner) -> str:
+    hr_bpm, gate_bpm = step.estimate.heart_rate_bpm or 0.0, baselines.GATE_OF_MAXIMUM * runner.maximum_bpm
+    if hr_bpm > gate_bpm:
+        return f'no "run" yet: heart rate is {hr_bpm - gate_bpm:g} bpm above {gate_bpm:g}, {GATE}.'
+    if step.phase_elapsed_s < baselines.SHORTEST_WALK_S - adaptation.EARLY_NOTICE_S:
+        return f"heart rate is down at {GATE}, and a walk lasts {baselines.SHORTEST_WALK_S:g} s at least."
+    return "the walk ends as announced."
+
+
+def _walk_silence(steps: Sequence[Step], settings: Control) -> str:
+    step = steps[-1]
     e, left_s = step.estimate, step.phase_remaining_s
-    if step.next_phase is not None and step.next_phase not in RUNNING:
-        return "no run follows that this walk would have to prepare."
     if left_s is None and e.recovered:
         return "heart rate is down enough, a run may begin."
     if left_s is None and (e.heart_rate_bpm or 0.0) > (e.ceiling_bpm or 0.0):
@@ -608,6 +650,10 @@ def _walk_silence(step: Step, settings: Control) -> str:
         missing_bpm = (e.required_drop_bpm or 0.0) - (e.drop_bpm or 0.0)
         missing = f"{missing_bpm:.1f} bpm are missing" if missing_bpm > 0 else f"not for {recovery.HOLD_S:g} s so far"
         return f'no "run" yet: {missing}.'
+    low_bpm = (e.ceiling_bpm or 0.0) - adaptation.CUT_BELOW_CEILING_BPM
+    low_enough = e.recovered or (e.heart_rate_bpm or 0.0) <= low_bpm
+    if low_enough and left_s > adaptation.TOLD_BEFORE_END_S and _is_kept_below_ceiling(steps):
+        return "heart rate is down enough, and the walk lasts at least its share of the run before it."
     if e.recovered:
         early = "" if settings.allow_early_run else " (control.allow_early_run = false)"
         return f"heart rate is down enough, and the walk keeps its time{early}."
@@ -616,3 +662,16 @@ def _walk_silence(step: Step, settings: Control) -> str:
         if left_s > test_s:
             return f"whether this walk needs more time is tested {test_s:g} s before its end."
     return "the walk has been tested and ends now."
+
+
+def _is_kept_below_ceiling(steps: Sequence[Step]) -> bool:
+    """Whether the run before this walk was cut short, or is shorter than planned, for the ceiling's sake."""
+    walk = [step for step in steps if step.at_s > _began_s(steps[-1]) - 1]
+    if any(cue.kind is K.WALK and cue.reason in BY_CEILING for step in walk for cue in step.cues):
+        return True
+    for step in reversed(steps):
+        if step.ratio.run_s == step.ratio.planned_run_s:
+            return False
+        if any((cue.kind, cue.reason) == (K.RATIO, R.HEART_RATE_CEILING) for cue in step.cues):
+            return True
+    return False

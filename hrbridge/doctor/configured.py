@@ -13,6 +13,11 @@ from hrbridge.errors import HrbridgeError
 
 NONE_GIVEN = "none given: looked at any strap and a broker on this machine; hrbridge doctor CONFIG looks at yours"
 
+NO_SUDO = (
+    "[sensor] recovery_command: a service has no sudo; without it, hrbridge install-service --config FILE "
+    "gives it leave to restart Bluetooth"
+)
+
 
 def look(path: Path | None, overrides: Sequence[str], tell: Tell) -> Config | None:
     """What is to be looked at; None where no run could begin. Without ``path`` what most have."""
@@ -27,6 +32,8 @@ def look(path: Path | None, overrides: Sequence[str], tell: Tell) -> Config | No
         tell(fails("configuration", str(error)))
         return None
     tell(plan(session.plan, settings))
+    if settings.sensor.recovery_command[:1] == ("sudo",):
+        tell(hint("recovery", NO_SUDO))
     if settings.sensor.kind is not SensorKind.BLE:
         tell(ok("sensor", f"{session.sensor}; no strap is needed"))
     return settings

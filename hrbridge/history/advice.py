@@ -468,7 +468,11 @@ def _second(first: Run | None, asked: Dose) -> list[Why]:
     on = ladder.rung(first)
     easier = 1 if on is None else max(1, asked.rung - (on - 1))
     below = f", below {floor(bpm)} bpm" if (bpm := first.figures.mean_heart_rate_bpm) is not None else ""
-    return [Why(Factor.SECOND_WORKOUT, f"your second today: easier than the first, half as long{below}", -easier)]
+    return [
+        Why(
+            Factor.SECOND_WORKOUT, f"your second today: easier than the first, half as long as its plan{below}", -easier
+        )
+    ]
 
 
 def _weeks_of_load(runs: Sequence[Run], today: date) -> tuple[float, float | None, float]:

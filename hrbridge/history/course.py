@@ -13,7 +13,7 @@ from hrbridge.events import Rpe, Tick
 from hrbridge.stretches import SAME_MOMENT_S, Stretch, Stretches
 
 # How far ahead ``estimate.forecast_bpm`` looks (decisions.Estimate).
-AHEAD_S = {Phase.WALK: 30.0, Phase.RUN: 15.0, Phase.SURGE: 15.0}
+AHEAD_S = {Phase.WALK: 30.0, Phase.RUN: 10.0, Phase.SURGE: 10.0}
 # A longer silence between two steps is a hole: a power cut, or a pause of the recording.
 HOLE_S = 5.0
 

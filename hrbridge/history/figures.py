@@ -18,7 +18,7 @@ from hrbridge.stretches import READ_WITHIN_S, SAME_MOMENT_S, Stretch, Stretches,
 from hrbridge.trace import Header
 
 # Raised whenever the arithmetic changes: what the journal keeps of an older one is worked out anew.
-VERSION = 1
+VERSION = 2
 
 # Who is still seen running later than this after the cue has missed it; until then it is a reaction.
 REACTION_S = 10.0
@@ -43,8 +43,8 @@ class WalkFigures(Struct, frozen=True):
     """One walk break. Everything from heart rate is null where it could not be trusted over the whole of its span.
 
     ``drop_30_bpm`` and ``drop_60_bpm``: what the heart rate had fallen from its
-    peak (CONTROLLER.md, section 2) by 30 and 60 s after the walk cue; null in
-    walks that were shorter. ``ready_after_s``: until recovered. ``drop_bpm`` and
+    peak (``control.recovery``) by 30 and 60 s after the walk cue; null in walks
+    that were shorter. ``ready_after_s``: until recovered. ``drop_bpm`` and
     ``required_drop_bpm`` stand at its end, ``recovered`` is the judgement there.
     ``walked`` is false where the runner ran through it. ``overrun_s``: how much
     longer than 10 s after the cue the runner was seen running on; null without

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from hrbridge.config import Purpose
 from hrbridge.control.plan import LADDER
-from hrbridge.history.runs import Run
-from hrbridge.journal import Kind, Soreness, Symptoms
+from hrbridge.history.runs import Run, coached
+from hrbridge.journal import Soreness, Symptoms
 
 # The articles: too little walking is the commonest mistake, so whoever is not known begins with 1:2.
 UNKNOWN = LADDER.index((1, 2))
@@ -28,8 +28,6 @@ HARD_TO_FALL = 2
 SHORT_TO_FALL = 3
 # After an injury: so many runs in a row without symptoms.
 WITHOUT_SYMPTOMS_TO_RISE = 2
-# What hrbridge --trace writes.
-TRACE = ".jsonl"
 # One walk of five may fail for reasons of its own: a hill, a chat, a shoe.
 RECOVERED_SHARE = 0.8
 # Done is done, if the last walk was left out.
@@ -83,10 +81,9 @@ def rung(run: Run) -> int | None:
     Whoever made a recording heard no cues: what was done counts, as far as
     speed shows it, and not the plan it was stepped with. A trace has its own.
     """
-    figures, session = run.figures, run.session
+    figures = run.figures
     ratio, highest = figures.planned_ratio, len(LADDER) - 1
-    recording = session.kind in (Kind.IMPORTED, Kind.REPLAYED) and not session.source.endswith(TRACE)
-    if ratio is None or recording:
+    if ratio is None or not coached(run.session):
         if ratio is not None and not any(walk.walked for walk in figures.walks):
             return None
         ratio, highest = (figures.run_s, figures.walk_s), KNOWN_BY_RECORDING

@@ -24,7 +24,7 @@ from hrbridge.history.figures import REACTION_S, Figures, WalkFigures
 from hrbridge.history.figures import figures as figures_of
 from hrbridge.history.page import Column, Section, Tile, clock
 from hrbridge.history.plot import EASY, GRID, INK, MUTED, PAPER, RUN, SURGE, WALK, Key, Sheet
-from hrbridge.history.runs import Run
+from hrbridge.history.runs import Run, coached
 from hrbridge.journal import End, Journal, Kind, Note, Session
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ DOUBT_AT_LEAST_S = 5.0
 MOST_POINTS = 2500
 # More than this many times make a cell of a table a page of its own.
 MOST_TIMES = 8
-# So long heart rate must stay low enough (CONTROLLER.md, section 2).
+# So long heart rate must stay low enough for a walk to count as recovered.
 HOLD_S = 5
 
 K, R = CueKind, Reason
@@ -87,8 +87,6 @@ MARKS: tuple[tuple[str, str, str, frozenset[CueKind]], ...] = (
     ("x", "×", "strap, battery or safety", frozenset({K.SIGNAL_LOST, K.SIGNAL_BACK, K.WARNING, K.BATTERY})),
 )
 AS_EXPECTED = (R.PLANNED, R.COMMAND, R.NO_SIGNAL)
-# The steps of a trace are those of the run itself; any other file is of a run without hrbridge.
-TRACE = ".jsonl"
 UNHEARD = ": hrbridge was not there, the cues are what it would have said"
 
 
@@ -130,16 +128,11 @@ def _kind(session: Session) -> str:
         case Kind.SIMULATED:
             return f" · {session.source or 'simulated runner'}"
         case Kind.REPLAYED:
-            return f" · a recording, replayed{'' if _heard(session) else UNHEARD}"
+            return f" · a recording, replayed{'' if coached(session) else UNHEARD}"
         case Kind.IMPORTED:
-            return f" · from {session.source}{'' if _heard(session) else UNHEARD}"
+            return f" · from {session.source}{'' if coached(session) else UNHEARD}"
         case Kind.LIVE:
             return ""
-
-
-def _heard(session: Session) -> bool:
-    """Whether whoever ran may have heard the cues."""
-    return session.kind not in (Kind.REPLAYED, Kind.IMPORTED) or session.source.endswith(TRACE)
 
 
 def _untold(run: Run) -> bool:
@@ -214,7 +207,7 @@ def _heart_rate(run: Run, way: Course) -> Section:
     bottom_bpm = min(point.bpm or 0.0 for point in known)
     if ceilings:
         top_bpm = max(top_bpm, *ceilings)
-    unheard = "" if _heard(run.session) else ", unheard"
+    unheard = "" if coached(run.session) else ", unheard"
     marks = [(sign, shape, f"{means}{unheard}", _at_of(way.said, kinds)) for shape, sign, means, kinds in MARKS]
     marks = [mark for mark in marks if mark[3]]
 
@@ -438,7 +431,7 @@ def _counted(run: Run) -> str:
     cut, longer = run.figures.runs_cut, run.figures.walks_extended
     if not (cut or longer):
         return ""
-    if not _heard(run.session):
+    if not coached(run.session):
         return f"hrbridge would have called {cut} walk{'s' if cut != 1 else ''} early and made {longer} longer."
     parts = [f"{cut} walk{'s' if cut != 1 else ''} came early"] if cut else []
     parts += [f"{longer} {'were' if longer != 1 else 'was'} made longer"] if longer else []
@@ -524,7 +517,7 @@ def _forecast(way: Course) -> list[Section]:
     title = "Foretold and come true"
     ways = {
         "walks, 30 s ahead": [f for f in way.foretold if f.phase is Phase.WALK],
-        "runs, 15 s ahead": [f for f in way.foretold if f.phase in RUNNING],
+        "runs, 10 s ahead": [f for f in way.foretold if f.phase in RUNNING],
     }
     known = [(name, found) for name, found in ways.items() if found]
     if not known:
@@ -556,7 +549,7 @@ def _forecast(way: Course) -> list[Section]:
     if known_of(Phase.WALK):
         keys.append(Key("●", "walk", "foretold 30 s before, walking, with its range"))
     if known_of(*RUNNING):
-        keys.append(Key("●", "run", "foretold 15 s before, running, with its range"))
+        keys.append(Key("●", "run", "foretold 10 s before, running, with its range"))
     drawn = plot.drawing("forecast", f"Forecast and heart rate. {text}", draw, height_pt=280, unit="bpm", keys=keys)
     return [Section(title, text, drawn)]
 
@@ -641,7 +634,7 @@ def _effort(plan: Plan, way: Course, run: Run) -> list[Section]:
 
 def _reasons(run: Run, way: Course) -> list[Section]:
     """The start of a recording is no cue, and the start of a run that ended at once no table."""
-    heard = _heard(run.session)
+    heard = coached(run.session)
     reasons = {R(reason): n for reason, n in run.figures.reasons.items() if heard or reason != R.COMMAND}
     if not reasons.keys() - {R.COMMAND}:
         return []
@@ -695,7 +688,7 @@ def _walk_table(run: Run, way: Course) -> list[Section]:
         Column("", words=True),
     ]
     ceiling_bpm = {round(point.at_s): point.ceiling_bpm for point in way.points}
-    runner, control, heard = run.session.header.runner, run.session.header.control, _heard(run.session)
+    runner, control, heard = run.session.header.runner, run.session.header.control, coached(run.session)
     ready_bpm = runner.resting_bpm + control.ready_hrr * runner.reserve_bpm
     rows = [
         (

@@ -13,10 +13,12 @@ import msgspec
 from hrbridge.dates import from_iso
 from hrbridge.errors import DamagedJournal, JournalError
 from hrbridge.history.figures import VERSION, Figures, figures
-from hrbridge.journal import End, Journal, Note, Session
+from hrbridge.journal import End, Journal, Kind, Note, Session
 
 log = logging.getLogger(__name__)
 
+# What hrbridge --trace writes.
+TRACE = ".jsonl"
 # A run that was broken off before this tells nothing about the plan or the runner.
 COUNTS_FROM_S = 300.0
 
@@ -67,6 +69,11 @@ class Run:
         """
         came_to_its_end = self.session.ended is End.FINISHED and self.figures.main_s > 0
         return came_to_its_end or self.figures.main_s >= COUNTS_FROM_S
+
+
+def coached(session: Session) -> bool:
+    """Whether the runner may have heard the cues: of recordings only in a trace, whose steps are those of the run."""
+    return session.kind not in (Kind.IMPORTED, Kind.REPLAYED) or session.source.endswith(TRACE)
 
 
 Track = Callable[[Sequence[Session]], Iterable[Session]]

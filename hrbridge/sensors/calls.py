@@ -9,6 +9,7 @@ import random
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
+from bleak import BleakClient
 from bleak.backends.device import BLEDevice
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
@@ -20,6 +21,8 @@ from bleak.exc import (
 )
 
 from hrbridge.errors import SensorError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -54,6 +57,27 @@ async def bounded(what: str, call: Coroutine[Any, Any, T], limit_s: float) -> T:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=ABANDON_S)
+
+
+async def hang_up(client: BleakClient, limit_s: float, goodbyes: set[asyncio.Task[None]]) -> None:
+    """To be called after every connection, also one that is lost already.
+
+    Only this closes the D-Bus connection of a Bleak client; one left open
+    makes every packet of the next connection arrive twice. It runs as a task
+    of its own, among ``goodbyes`` until it has ended, so that leaving does not
+    break it off: a link that is left open keeps the strap from advertising.
+    """
+    goodbye = asyncio.create_task(_disconnect(client, limit_s), name="goodbye")
+    goodbyes.add(goodbye)
+    goodbye.add_done_callback(goodbyes.discard)
+    await asyncio.wait({goodbye})
+
+
+async def _disconnect(client: BleakClient, limit_s: float) -> None:
+    try:
+        await bounded("disconnect", client.disconnect(), limit_s)
+    except Trouble as trouble:  # the link is lost either way
+        log.debug("%s", trouble)
 
 
 # What Bleak lets through: besides its own, no D-Bus socket or a timeout (OSError), a bus that died (EOFError), refused

@@ -32,6 +32,7 @@ from hrbridge.sensors.calls import (
     bounded,
     called,
     changes_address,
+    hang_up,
     jittered,
     put,
     tell,
@@ -147,7 +148,7 @@ class Link:
         self._told: set[str] = set()
         self._bonds = wanted.bond  # the next call asks for a bond
         self._claims = contextlib.ExitStack()
-        self._goodbye: asyncio.Task[None] | None = None
+        self._goodbyes: set[asyncio.Task[None]] = set()
 
     async def keep(self) -> None:
         """Find the device, listen, and again; waits between failures, longer each time. Raises SensorError."""
@@ -156,8 +157,8 @@ class Link:
                 while True:
                     await self._keep_once()
             finally:
-                if self._goodbye is not None:
-                    await asyncio.wait({self._goodbye})
+                if self._goodbyes:
+                    await asyncio.wait(self._goodbyes)
 
     async def _keep_once(self) -> None:
         timings = self._timings
@@ -331,7 +332,7 @@ class Link:
                 worn = "" if self.role is Role.SPEED else ": is it worn, and wet?"
                 raise Trouble(f"{called(device)}: connected, then {why}{worn}")
         finally:
-            await self._disconnect(client)
+            await hang_up(client, timings.disconnect_s, self._goodbyes)
 
     def _no_use(self, device: BLEDevice) -> SensorError:
         """A device that lacks what it is wanted for: an error if it was asked for, else left aside from now on."""
@@ -427,23 +428,6 @@ class Link:
             except (Trouble, MalformedPacket) as error:
                 log.debug("%s", error)
             await asyncio.sleep(self._timings.battery_every_s)
-
-    async def _disconnect(self, client: BleakClient) -> None:
-        """To be called after every connection, also one that is lost already.
-
-        Only this closes the D-Bus connection of a Bleak client; one left open
-        makes every packet of the next connection arrive twice. It runs as a
-        task of its own so that leaving does not break it off: a link that is
-        left open keeps the strap from advertising.
-        """
-        self._goodbye = asyncio.create_task(self._hang_up(client), name="goodbye")
-        await asyncio.wait({self._goodbye})
-
-    async def _hang_up(self, client: BleakClient) -> None:
-        try:
-            await bounded("disconnect", client.disconnect(), self._timings.disconnect_s)
-        except Trouble as trouble:  # the link is lost either way
-            log.debug("%s", trouble)
 
     # telling
 

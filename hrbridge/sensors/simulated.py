@@ -41,7 +41,7 @@ from hrbridge.config import Sensor
 from hrbridge.decisions import CueKind, Phase, Step
 from hrbridge.errors import ConfigError
 from hrbridge.events import Action, Command, Event, Rpe, Sample, Speed
-from hrbridge.runner_model import COMFORTABLE_C, Person, RunnerModel, person
+from hrbridge.runner_model import COMFORTABLE_C, EASED_RUN, Person, RunnerModel, person
 
 MAX_S = 12 * 3600.0
 # An easy effort for somebody without a pace of their own.
@@ -58,7 +58,6 @@ LEAST_RESERVE_BPM = 30
 ACCELERATION_M_S2 = 0.8
 
 SURGE = 1.15
-EASED_RUN = 0.92
 EASED_WALK = 0.85
 COOLDOWN_WALK = 0.90
 

@@ -30,6 +30,7 @@ from hrbridge.sensors.calls import (
     Trouble,
     bounded,
     changes_address,
+    hang_up,
     jittered,
     put,
     translated,
@@ -295,7 +296,7 @@ class Survey:
                     await self._show_pulse(address, client, packets)
             finally:
                 if client is not None:
-                    await self._say_goodbye(client)
+                    await hang_up(client, timings.disconnect_s, self._goodbyes)
 
     async def _show_pulse(self, address: str, client: BleakClient, packets: asyncio.Queue[bytes | str]) -> None:
         battery_percent: int | None = None
@@ -326,17 +327,6 @@ class Survey:
             return decode_battery_level(bytes(level))
         except (Trouble, MalformedPacket):  # not every strap tells
             return None
-
-    async def _say_goodbye(self, client: BleakClient) -> None:
-        """Hang up, as a task of its own that leaving does not break off: a link left open silences the strap."""
-        goodbye = asyncio.create_task(self._hang_up(client), name="goodbye")
-        self._goodbyes.add(goodbye)
-        goodbye.add_done_callback(self._goodbyes.discard)
-        await asyncio.wait({goodbye})
-
-    async def _hang_up(self, client: BleakClient) -> None:
-        with contextlib.suppress(Trouble):  # the link is lost either way
-            await bounded("disconnect", client.disconnect(), self._timings.disconnect_s)
 
     async def _is_connected(self, device: BLEDevice) -> bool:
         if sys.platform != "linux":

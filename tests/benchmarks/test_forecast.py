@@ -18,6 +18,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from benchmarks.conftest import Ledger
 
 from hrbridge import wiring
 from hrbridge.control.forecast import fall_bpm, forecast, recovery_ratio, session_scale, walking_bpm
@@ -32,13 +33,13 @@ MOMENTS = ((15, 30), (20, 30), (30, 30), (45, 30), (30, 15))
 WALK_AT_LEAST_S, RUN_AT_LEAST_S, GAP_AT_MOST_S = 60.0, 45.0, 10.0
 BEFORE_S = 60.0
 FEWEST_BREAKS = 10
-MOST_OF_LAST_VALUE, MOST_OF_LAST_VALUE_RISING = 0.7, 0.85
+MOST_OF_LAST_VALUE, MOST_OF_LAST_VALUE_RISING = 0.7, 0.8
 LEAST_COVERAGE = 0.65
 
 RUNNERS, CYCLES, SEED = 48, 10, 31
 RUN_S, WALK_S, WALKED_ON_S, WALK_M_S = 120, 60, 15, 1.45
 
-RISING_FROM_S, RISING_EVERY_S, RISING_BPM_S = 20, 10, 0.1
+RISING_FROM_S, RISING_EVERY_S, RISING_BPM_S = 15, 10, 0.1
 MOST_TIMES_THE_MEDIAN = 20.0
 
 
@@ -292,7 +293,7 @@ def views_at(breaks: list[Break], walked_s: float, ahead_s: float) -> list[View]
     ]
 
 
-def judge(title: str, breaks: list[Break]) -> None:
+def judge(title: str, breaks: list[Break], ledger: Ledger) -> None:
     """Print the table; hold the forecast against the last value."""
     at_moments = {moment: views_at(breaks, *moment) for moment in MOMENTS}
     columns = [views for views in at_moments.values() if views]
@@ -310,6 +311,7 @@ def judge(title: str, breaks: list[Break]) -> None:
     inside = [(low <= truth) & (truth <= high) for (low, _, high), truth in zip(ranges, truths, strict=True)]
     print(f"{'in our range of 80 %':42}" + "".join(f"{one.mean():13.0%}  " for one in inside))
     print(f"{'breaks':42}" + "".join(f"{len(one):11d}    " for one in inside))
+    ledger(f"forecast error, {title}", errors["ours (M)"][2], "bpm", errors["last value"][2], "the last value, 30 s on")
     ratio = sum(errors["ours (M)"]) / sum(errors["last value"])
     assert ratio < MOST_OF_LAST_VALUE
     assert np.concatenate(inside).mean() > LEAST_COVERAGE
@@ -320,9 +322,9 @@ def judge_rises(title: str, runs: list[tuple[Heart, float]]) -> None:
     print(f"\n{title}: mean absolute error (bias) in bpm while heart rate rises in a run")
     heads = ("last value", "line", "ours", "in our range", "moments")
     print(" " * 42 + "".join(f"{head:>15}" for head in heads))
-    of_last_value: dict[str, list[float]] = {}
+    errors: dict[str, list[tuple[float, float]]] = {}
     for part, from_s, to_s in (("first two minutes", RISING_FROM_S, RUN_S), ("later", RUN_S, np.inf)):
-        for ahead_s in (15, 30):
+        for ahead_s in (10, 30):
             moments = [
                 (view, ours_with_range(view))
                 for heart, length_s in runs
@@ -338,8 +340,9 @@ def judge_rises(title: str, runs: list[tuple[Heart, float]]) -> None:
             words = "".join(f"{np.abs(one).mean():8.1f} ({one.mean():+4.1f})" for one in off)
             covered = ((low <= truth) & (truth <= high)).mean()
             print(f"{f'{part}, +{ahead_s} s':42}{words}{covered:13.0%}  {len(moments):11d}")
-            of_last_value.setdefault(part, []).append(float(np.abs(off[2]).mean() / np.abs(off[0]).mean()))
-    assert max(of_last_value["first two minutes"]) < MOST_OF_LAST_VALUE_RISING
+            errors.setdefault(part, []).append((float(np.abs(off[2]).mean()), float(np.abs(off[0]).mean())))
+    ours, last_values = map(sum, zip(*errors["first two minutes"], strict=True))
+    assert ours / last_values < MOST_OF_LAST_VALUE_RISING
 
 
 def rises(heart: Heart, from_s: float, to_s: float, ahead_s: float) -> Iterator[View]:
@@ -352,11 +355,13 @@ def rises(heart: Heart, from_s: float, to_s: float, ahead_s: float) -> Iterator[
                 yield view
 
 
-def test_walk_breaks_of_real_runs(recordings: list[tuple[str, Heart, list[tuple[Phase, float, float]]]]) -> None:
+def test_walk_breaks_of_real_runs(
+    recordings: list[tuple[str, Heart, list[tuple[Phase, float, float]]]], ledger: Ledger
+) -> None:
     breaks = [found for one in recordings for found in breaks_of(*one)]
     if len(breaks) < FEWEST_BREAKS:
         pytest.skip(f"HRBRIDGE_TRACES holds {len(breaks)} walk breaks of a minute: too few to judge by")
-    judge("recordings", breaks)
+    judge("recordings", breaks, ledger)
 
 
 def test_rises_of_real_runs(recordings: list[tuple[str, Heart, list[tuple[Phase, float, float]]]]) -> None:
@@ -371,8 +376,8 @@ def test_rises_of_real_runs(recordings: list[tuple[str, Heart, list[tuple[Phase,
     judge_rises("recordings", runs)
 
 
-def test_walk_breaks_of_simulated_runners(simulated: list[list[Heart]]) -> None:
-    judge("simulated runners", list(simulated_breaks(simulated)))
+def test_walk_breaks_of_simulated_runners(simulated: list[list[Heart]], ledger: Ledger) -> None:
+    judge("simulated runners", list(simulated_breaks(simulated)), ledger)
 
 
 def test_rises_of_simulated_runners(simulated: list[list[Heart]]) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 import aiomqtt
 import numpy as np
 import pytest
+from benchmarks.conftest import Ledger
 from brokers import Mosquitto
 from fake_bluez import FakeBluez, Strap, private_bus
 
@@ -177,7 +178,7 @@ def row(name: str, sent: int, took_ms: Iterable[float], script_ms: Iterable[floa
 
 
 async def test_a_minute_of_heartbeats_from_the_strap_to_a_subscriber(
-    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    needs_tool: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ledger: Ledger
 ) -> None:
     address = f"unix:path={tmp_path}/bus"
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
@@ -213,6 +214,10 @@ async def test_a_minute_of_heartbeats_from_the_strap_to_a_subscriber(
     row("  with no state", COUNT - len(state_ms), alone_ms, script_ms.values())
     row("  after the state of the same sample", len(state_ms), after_state_ms, script_ms.values())
     state_times = row("hrbridge: state", COUNT // STATE_EVERY, state_ms.values(), script_ms.values())
+    script_p50_ms, script_p99_ms = np.percentile(list(script_ms.values()), (50, 99))
+    ours_p50_ms, ours_p99_ms = np.percentile(list(ours_ms.values()), (50, 99))
+    ledger("heart_rate at a subscriber, p50", ours_p50_ms, "ms", script_p50_ms, "a script of Bleak and aiomqtt")
+    ledger("heart_rate at a subscriber, p99", ours_p99_ms, "ms", script_p99_ms, "the same")
     print("A state is missing where a tick came between headset and sample, and led to it instead.")
     assert [number for number, *_ in script.readings()] == list(range(1, COUNT + 1))
     assert [number for number, *_ in ours.readings()] == list(range(1, COUNT + 1))

@@ -17,6 +17,7 @@ from pathlib import Path
 import aiomqtt
 import numpy as np
 import pytest
+from benchmarks.conftest import Ledger
 from brokers import Mosquitto
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
@@ -67,7 +68,9 @@ async def measure(broker: Mosquitto, how: str, count: int) -> tuple[dict[str, li
 
 
 @pytest.mark.parametrize("count", [1, 20, 100])
-async def test_runners_on_one_broker(needs_tool: Callable[[str], str], tmp_path: Path, count: int) -> None:
+async def test_runners_on_one_broker(
+    needs_tool: Callable[[str], str], tmp_path: Path, count: int, ledger: Ledger
+) -> None:
     cpu = {}
     header = f"{'runners':>7} {'way':<10} {'topic':<11} {'came':>6} {'p50 ms':>7} {'p99 ms':>7} {'CPU %':>6}"
     print(f"\n{header} {'broker %':>8}")
@@ -81,4 +84,6 @@ async def test_runners_on_one_broker(needs_tool: Callable[[str], str], tmp_path:
                 f"{cpu[how]:>6.1f} {broker_percent:>8.1f}"
             )
             assert len(values) == count * SECONDS
+    what = f"publishing of {count} runner{'s' if count > 1 else ''}"
+    ledger(what, cpu["hrbridge"], "% CPU", cpu["bare"], "the same messages with aiomqtt alone")
     assert cpu["hrbridge"] <= MOST_TIMES_THE_CPU * cpu["bare"]

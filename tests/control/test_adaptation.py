@@ -8,7 +8,7 @@ from hrbridge.config import Block, Control, PolicyName, Purpose, Runner, Segment
 from hrbridge.control.adaptation import ceiling_bpm, walk_cap_s
 from hrbridge.decisions import CueKind, Phase, Reason
 
-from .conftest import PaperRun, recovering, run_walk, stubborn
+from .conftest import Heart, PaperRun, recovering, rising, run_walk, stubborn
 
 CHANGES = (CueKind.RUN, CueKind.WALK, CueKind.EASE_WALK, CueKind.EXTEND_WALK, CueKind.RATIO, CueKind.COOLDOWN)
 
@@ -75,7 +75,8 @@ def test_at_the_cap_and_well_below_the_ceiling_the_run_comes() -> None:
 
 
 def test_at_the_cap_near_the_ceiling_the_walk_goes_on() -> None:
-    run = PaperRun(four_one(), stubborn(run_bpm=149)).go(600)
+    run = PaperRun(four_one(), stubborn(run_bpm=148)).go(600)
+    assert run.lengths_s(Phase.RUN) == [240.0]
     assert run.steps[-1].phase is Phase.WALK
 
 
@@ -94,7 +95,7 @@ def test_a_walk_held_at_its_cap_ends_once_recovered() -> None:
 
 
 def test_a_held_walk_becomes_an_easy_finish_after_five_minutes() -> None:
-    run = PaperRun(four_one(), stubborn(run_bpm=149)).go(800)
+    run = PaperRun(four_one(), stubborn(run_bpm=148)).go(800)
     assert run.said(CueKind.COOLDOWN)[0][1].reason is Reason.EASY_FINISH
 
 
@@ -152,9 +153,10 @@ def test_the_ladder_ends_in_an_easy_finish() -> None:
     assert run.said(CueKind.COOLDOWN)[0][1].reason is Reason.EASY_FINISH
 
 
-def test_a_run_is_never_shorter_than_half_of_planned() -> None:
-    run = PaperRun(run_walk(30, 60, total_s=3000), stubborn()).go(3000)
-    assert min(run.lengths_s(Phase.RUN)) >= 20.0
+def test_the_ladder_makes_no_run_shorter_than_twenty_seconds() -> None:
+    by_drop = Control(tips=False, rpe_prompts=False, ready_hrr=0.3)
+    run = PaperRun(run_walk(30, 60, total_s=3000), stubborn(run_bpm=140), settings=by_drop).go(3000)
+    assert min(run.lengths_s(Phase.RUN)) == 20.0
 
 
 def test_good_recovery_brings_back_first_the_walk_then_the_run() -> None:
@@ -221,7 +223,7 @@ NO_FORECAST = Control(tips=False, rpe_prompts=False, ceiling_forecast_margin_bpm
 def above_after(seconds: float, bpm: float = 156):
     def heart(phase: Phase, elapsed_s: float) -> float:
         if phase in (Phase.RUN, Phase.SURGE):
-            return bpm if elapsed_s > seconds else bpm - 10
+            return bpm if elapsed_s > seconds else rising(100, bpm - 10, elapsed_s)
         return max(100, bpm - elapsed_s)
 
     return heart
@@ -235,7 +237,7 @@ def test_ten_seconds_above_the_ceiling_end_the_run() -> None:
 
 
 def test_a_rise_that_will_pass_the_ceiling_ends_the_run_before_it_does() -> None:
-    """One beat in four seconds: at 148 it will be 151.6 in a quarter of a minute."""
+    """One beat in four seconds: at 149 it will be 151 in ten seconds."""
     run = PaperRun(four_one(), lambda phase, t: 120 + t / 4 if phase is Phase.RUN else max(100, 150 - t))
     run.until(Phase.WALK)
     assert run.said(CueKind.WALK)[0][1].reason is Reason.FORECAST_CEILING
@@ -257,13 +259,16 @@ def test_a_rise_towards_the_ceiling_asks_for_a_slower_run_half_a_minute_ahead() 
 
 
 def test_the_steep_first_seconds_of_a_run_foretell_nothing() -> None:
-    run = PaperRun(four_one(), lambda phase, t: min(140, 90 + 3 * t) if phase is Phase.RUN else 90).until(Phase.RUN)
-    assert not run.go(19).said(CueKind.EASE_RUN)
+    run = PaperRun(four_one(), lambda phase, t: min(144, 105 + 4 * t) if phase is Phase.RUN else 105).until(Phase.RUN)
+    assert not run.go(14).said(CueKind.EASE_RUN)
+    assert run.go(1).said(CueKind.EASE_RUN)
 
 
-def test_a_run_has_at_least_twenty_seconds() -> None:
-    run = PaperRun(four_one(), lambda *_: 156).until(Phase.WALK)
-    assert run.lengths_s(Phase.RUN)[0] == 20.0
+@pytest.mark.parametrize("heart", [lambda *_: 156, lambda phase, t: 110 + 3 * t if phase is Phase.RUN else 110])
+def test_a_run_has_at_least_fifteen_seconds(heart: Heart) -> None:
+    """Above the ceiling from the start, or rising so steeply that it will be: cut at fifteen and not before."""
+    run = PaperRun(four_one(), heart).until(Phase.WALK)
+    assert run.lengths_s(Phase.RUN)[0] == 15.0
 
 
 def test_near_the_ceiling_the_runner_is_asked_once_to_slow_down() -> None:
@@ -272,7 +277,7 @@ def test_near_the_ceiling_the_runner_is_asked_once_to_slow_down() -> None:
 
 
 def test_the_same_advice_in_two_runs_falls_silent_for_three() -> None:
-    run = PaperRun(four_one(), lambda phase, t: 145 if phase is Phase.RUN else max(105, 145 - t)).go(1700)
+    run = PaperRun(four_one(), recovering()).go(1700)
     advised = [round((at_s - 120) // 300) for at_s, _ in run.said(CueKind.EASE_RUN)]
     assert advised == [0, 1, 5]
 

@@ -18,6 +18,19 @@ def easy(**keys: object) -> Plan:
     return run_walk(60, 60, **{"repeats": 3, "cooldown": 30.0, **keys})
 
 
+# -- one event --
+
+
+def test_who_describes_only_what_is_said_reads_the_same_steps() -> None:
+    plan, settings = run_walk(60, 60, total_s=3000), Control()
+    run = PaperRun(plan, stubborn(), settings=settings).go(900)
+    run.effort(9)
+    run.go(60)
+    controller = Controller(plan, run.runner, settings)
+    described = [controller.describe() for step in run.steps if controller.take(step.event)]
+    assert described == [step for step in run.steps if step.cues]
+
+
 # -- phases and countdowns --
 
 

@@ -141,12 +141,12 @@ def test_effort_adds_fifteen_seconds_twice_and_no_more() -> None:
     assert ratios == [75, 90, 90, 90]
 
 
-def test_effort_alone_shortens_no_run_below_half_of_planned() -> None:
+def test_effort_alone_shortens_no_run_below_three_tenths_of_planned() -> None:
     run = four_one()
     for _ in range(6):
         run.until(Phase.WALK).go(20)
         run.effort(9)
-    assert run.ratio[0] == 120
+    assert run.ratio[0] == 72
 
 
 # -- one report after the other --

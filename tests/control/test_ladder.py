@@ -99,10 +99,10 @@ def test_a_rung_that_changes_nothing_is_neither_said_nor_used() -> None:
     assert run.said(CueKind.COOLDOWN) == []
 
 
-@pytest.mark.parametrize(("run_s", "floor_s"), [(20, 20), (30, 20), (60, 30), (120, 60)])
-def test_no_run_is_shorter_than_half_of_planned_and_twenty_seconds(run_s: float, floor_s: float) -> None:
+@pytest.mark.parametrize(("run_s", "floor_s"), [(20, 20), (30, 20), (60, 20), (70, 21), (120, 36)])
+def test_no_run_is_shorter_than_three_tenths_of_planned_and_twenty_seconds(run_s: float, floor_s: float) -> None:
     run = PaperRun(run_walk(run_s, 60, total_s=20_000), drops(TOO_LITTLE), settings=BY_DROP)
-    for _ in range(4):
+    for _ in range(6):
         run.until(Phase.WALK).go(20)
         run.effort(9)
     assert run.until(Phase.RUN).ratio[0] == floor_s
@@ -150,14 +150,15 @@ def test_a_walk_of_another_length_keeps_its_own_cap() -> None:
 
 
 def test_surge_and_run_show_the_same_ratio() -> None:
-    """At their floor both are half of planned: 15 and 45 s."""
+    """At their floor both are three tenths of planned: 9 and 27 s."""
     segments = (Segment("surge", for_s=30), Segment("run", for_s=90), Segment("walk", for_s=60))
     run = PaperRun(run_walk(60, block=(Block(segments=segments),), total_s=3000), recovering(), settings=BY_DROP)
-    for _ in range(4):
+    for _ in range(6):
         run.until(Phase.WALK).go(20)
         run.effort(9)
     surge = run.until(Phase.SURGE).ratio
     assert run.until(Phase.RUN).ratio == surge
+    assert (run.lengths_s(Phase.SURGE)[-1], surge[0]) == (9, 36)
 
 
 def test_effort_and_the_ceiling_together_change_a_cycle_once() -> None:
@@ -198,8 +199,11 @@ def test_good_and_just_enough_in_turn_give_nothing_back() -> None:
     assert cycles(5, drops(*DOWN, *(GOOD, ENOUGH) * 2)).ratio == (96, 120)
 
 
-@pytest.mark.parametrize(("run_bpm", "ratio"), [(140, (96, 75)), (149, (96, 120))])
-def test_a_run_that_ends_near_the_ceiling_gives_nothing_back(run_bpm: float, ratio: tuple[float, float]) -> None:
+@pytest.mark.parametrize(("run_bpm", "ratio"), [(143, (96, 75)), (144, (96, 120))])
+def test_a_run_that_ends_less_than_six_below_the_ceiling_gives_nothing_back(
+    run_bpm: float, ratio: tuple[float, float]
+) -> None:
+    """Half of the beats on paper are one higher, so that it ends at 143.5 and 144.5; the ceiling is 150."""
     settings = Control(tips=False, rpe_prompts=False, ready_hrr=0.3)
     run = cycles(1, stubborn(144), settings=settings)
     run.heart = recovering(run_bpm)

@@ -232,7 +232,7 @@ def test_the_ratio_stays_between_its_floor_and_the_plan_and_between_the_plan_and
         held = any(step.phase_remaining_s is None for step in stretch)
         for step in stretch:
             ratio = step.ratio
-            floor_s = max(ratio.planned_run_s / 2, min(ratio.planned_run_s, 20))
+            floor_s = max(0.3 * ratio.planned_run_s, min(ratio.planned_run_s, 20))
             assert floor_s <= ratio.run_s <= ratio.planned_run_s
             assert held or ratio.planned_walk_s <= ratio.walk_s <= walk_cap_s(ratio.planned_walk_s)
 

@@ -157,28 +157,30 @@ def test_no_walk_after_a_full_run_is_shorter_than_planned(plan: Plan, events: tu
         )
 
 
-@given(plans, stretches())
+@given(plans, stretches(), st.sampled_from(PolicyName))
 @settings(max_examples=200, deadline=None)
-def test_only_a_trusted_heart_rate_changes_anything(plan: Plan, events: tuple[Event, ...]) -> None:
+def test_only_a_trusted_heart_rate_changes_anything(plan: Plan, events: tuple[Event, ...], policy: PolicyName) -> None:
     changing = (CueKind.EXTEND_WALK, CueKind.EASE_WALK, CueKind.EASE_RUN, CueKind.WALK)
-    for step in steps(plan, events):
+    for step in steps(plan, events, policy):
         for cue in step.cues:
             if cue.kind in changing and cue.reason in FROM_HEART_RATE:
                 assert step.estimate.trust is Trust.GOOD
 
 
-@given(plans, stretches())
+@given(plans, stretches(), st.sampled_from(PolicyName))
 @settings(max_examples=100, deadline=None)
-def test_every_cue_has_one_of_the_reasons_its_kind_may_have(plan: Plan, events: tuple[Event, ...]) -> None:
-    for step in steps(plan, events):
+def test_every_cue_has_one_of_the_reasons_its_kind_may_have(
+    plan: Plan, events: tuple[Event, ...], policy: PolicyName
+) -> None:
+    for step in steps(plan, events, policy):
         for cue in step.cues:
             assert cue.reason in REASONS[cue.kind]
 
 
-@given(plans, st.one_of(stretches(), disorder()))
+@given(plans, st.one_of(stretches(), disorder()), st.sampled_from(PolicyName))
 @settings(max_examples=200, deadline=None)
-def test_step_never_raises_and_time_never_runs_back(plan: Plan, events: tuple[Event, ...]) -> None:
-    times = [step.at_s for step in steps(plan, events)]
+def test_step_never_raises_and_time_never_runs_back(plan: Plan, events: tuple[Event, ...], policy: PolicyName) -> None:
+    times = [step.at_s for step in steps(plan, events, policy)]
     assert times == sorted(times)
 
 
@@ -189,10 +191,10 @@ def test_cues_are_numbered_one_after_the_other(plan: Plan, events: tuple[Event, 
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-@given(plans, st.one_of(stretches(), disorder()))
+@given(plans, st.one_of(stretches(), disorder()), st.sampled_from(PolicyName))
 @settings(max_examples=100, deadline=None)
-def test_the_same_events_give_the_same_bytes(plan: Plan, events: tuple[Event, ...]) -> None:
-    first, second = (b"".join(map(trace.encode, steps(plan, events))) for _ in range(2))
+def test_the_same_events_give_the_same_bytes(plan: Plan, events: tuple[Event, ...], policy: PolicyName) -> None:
+    first, second = (b"".join(map(trace.encode, steps(plan, events, policy))) for _ in range(2))
     assert first == second
 
 

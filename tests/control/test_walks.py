@@ -344,10 +344,13 @@ def test_before_fifteen_seconds_of_walking_nothing_is_foreseen() -> None:
     assert first.phase_elapsed_s == 15
 
 
-def test_in_a_run_the_next_quarter_of_a_minute_is_foreseen() -> None:
-    run = PaperRun(run_walk(240, 60, total_s=3000), recovering()).until(Phase.RUN).go(40)
-    assert run.steps[-1].estimate.forecast_bpm is not None
-    assert run.steps[-1].estimate.ready_in_s is None
+def test_in_a_run_the_next_ten_seconds_are_foreseen() -> None:
+    """Half a beat a second, dying away over 20 s, brings 3.9 bpm in ten seconds: 0.5 x 20 x (1 - exp(-10 / 20))."""
+    run = PaperRun(run_walk(240, 60, total_s=3000), lambda phase, t: 100 + t // 2 if phase is Phase.RUN else 100)
+    e = run.until(Phase.RUN).go(40).steps[-1].estimate
+    assert e.forecast_bpm - e.heart_rate_bpm == pytest.approx(3.9)
+    assert e.forecast_high_bpm - e.forecast_bpm == pytest.approx(3.7)  # the range: 1.5, and 0.22 for each second
+    assert e.ready_in_s is None
 
 
 def test_without_trust_nothing_is_foreseen() -> None:

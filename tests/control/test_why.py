@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hrbridge.config import Control, Plan, PolicyName, Runner
 from hrbridge.control.controller import Controller
-from hrbridge.control.why import RULES, explain
+from hrbridge.control.why import GATED, RULES, explain
 from hrbridge.decisions import REASONS, CueKind, Phase, Reason, Step
 from hrbridge.events import Action, Event, Rpe, Sample
 
@@ -18,7 +18,9 @@ from .conftest import PaperRun, recovering, rising, run_walk, stubborn
 
 RUNNER = Runner(max_heart_rate_bpm=180, resting_heart_rate_bpm=60)  # a ceiling of 150
 QUIET = Control(tips=False, rpe_prompts=False)
-EVERY_RULE = [pytest.param(*rule, id=f"{kind}-{reason}") for (kind, reason), rule in RULES.items()]
+EVERY_RULE = [
+    pytest.param(*rule, id=f"{kind}-{reason}") for rules in (RULES, GATED) for (kind, reason), rule in rules.items()
+]
 
 
 def four_one(**keys: object) -> Plan:
@@ -223,8 +225,8 @@ def test_a_run_that_begins_too_high_needs_less_of_it() -> None:
     run = PaperRun(four_one(), lambda phase, s: 147, settings=QUIET, runner=RUNNER).go(150)
     (at_s, _), *_ = run.said(CueKind.EASE_RUN)
     change = line(why(run, four_one(), at_s), "Change")
-    assert change == "With 6 bpm less in that run, this would not have been said."
-    said = [heard(again(run, four_one(), other_heart(bpm, 120)), CueKind.EASE_RUN, 120, at_s) for bpm in (-6, -5)]
+    assert change == "With 7 bpm less as that run began, this would not have been said."
+    said = [heard(again(run, four_one(), other_heart(bpm, 110)), CueKind.EASE_RUN, 120, at_s) for bpm in (-7, -6)]
     assert said == [False, True]
 
 
@@ -265,8 +267,11 @@ def test_the_numbers_are_those_of_the_step() -> None:
 
 def test_a_forecast_that_ended_a_run_is_above_the_line_that_the_rule_names() -> None:
     answer = Scene("cut by forecast").answer
-    assert line(answer, "Rule") == "A walk is due when the forecast 15 s ahead is more than 2 bpm above the ceiling."
-    assert float(re.search(r"forecast ([\d.]+) in 15 s", line(answer, "Numbers"))[1]) > 152
+    assert line(answer, "Rule") == (
+        "A walk is due when the forecast 10 s ahead is above the ceiling by more than "
+        "control.ceiling_forecast_margin_bpm = 0."
+    )
+    assert float(re.search(r"forecast ([\d.]+) in 10 s", line(answer, "Numbers"))[1]) > 150
 
 
 def test_a_run_that_was_cut_short_is_told_with_the_heart_rate_that_cut_it() -> None:
@@ -283,7 +288,9 @@ def test_a_rule_has_the_runners_own_setting() -> None:
     settings = replace(QUIET, ceiling_forecast_margin_bpm=3.5)
     run = PaperRun(four_one(), hot(160), settings=settings, runner=RUNNER).go(400)
     (at_s, _), *_ = run.said(CueKind.WALK)
-    assert "more than 3.5 bpm above" in line(why(run, four_one(), at_s, settings), "Rule")
+    assert "by more than control.ceiling_forecast_margin_bpm = 3.5." in line(
+        why(run, four_one(), at_s, settings), "Rule"
+    )
 
 
 def test_a_shorter_run_has_plan_and_present_side_by_side() -> None:
@@ -328,13 +335,95 @@ def test_a_moment_above_the_ceiling_is_told() -> None:
     assert silence(run, cut_s - 4, settings=NO_FORECAST) == 'no "walk" yet: above the ceiling, but not for 10 s.'
 
 
+AT_LEAST_ITS_SHARE = "heart rate is down enough, and the walk lasts at least its share of the run before it."
+KEEPS_ITS_TIME = "heart rate is down enough, and the walk keeps its time (control.allow_early_run = false)."
+
+
+def too_high_after(seconds: float) -> Callable[[Phase, float], float]:
+    def heart(phase: Phase, s: float) -> float:
+        if phase is Phase.WALK:
+            return max(100, 156 - 2 * s)
+        return 156 if phase is Phase.RUN and s > seconds else 110
+
+    return heart
+
+
+def told_in_walk(run: PaperRun, settings: Control = QUIET) -> str:
+    """Half a minute into the next walk."""
+    run.until(Phase.WALK).go(35)
+    return silence(run, run.now_s, settings=settings)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(185, AT_LEAST_ITS_SHARE), (300, KEEPS_ITS_TIME)])
+def test_a_walk_after_a_run_that_was_cut_short_is_told_to_be_shorter(seconds: float, said: str) -> None:
+    assert told_in_walk(PaperRun(four_one(), too_high_after(seconds), settings=QUIET, runner=RUNNER)) == said
+
+
+@pytest.mark.parametrize(("walking_bpm", "min_drop_bpm"), [(143, 10), (138, 35)])
+def test_recovered_or_ten_below_the_ceiling_is_down_enough_for_that(walking_bpm: float, min_drop_bpm: float) -> None:
+    """The first is recovered and near the ceiling; the second is not, for nobody comes down by 35 beats here."""
+    settings = replace(QUIET, min_drop_bpm=min_drop_bpm, max_drop_bpm=max(15, min_drop_bpm), ready_hrr=0.4)
+    run = PaperRun(four_one(), too_high_after(185), settings=settings, runner=RUNNER)
+    run.heart = lambda phase, s: walking_bpm if phase is Phase.WALK else too_high_after(185)(phase, s)
+    assert told_in_walk(run, settings) == AT_LEAST_ITS_SHARE
+
+
+def test_the_walk_after_a_whole_run_keeps_its_time_whatever_was_cut_before() -> None:
+    run = PaperRun(four_one(), too_high_after(185), settings=QUIET, runner=RUNNER).until(Phase.WALK).until(Phase.RUN)
+    run.heart = recovering(140)
+    assert told_in_walk(run) == KEEPS_ITS_TIME
+
+
+def test_so_does_the_walk_after_a_run_that_is_back_at_the_plan() -> None:
+    run = PaperRun(four_one(), too_high_after(215), settings=QUIET, runner=RUNNER)
+    for _ in range(3):
+        run.until(Phase.WALK)
+    run.until(Phase.RUN).heart = recovering(140)
+    assert run.ratio[0] == 220
+    while run.ratio[0] < 240:
+        run.until(Phase.RUN)
+    assert told_in_walk(run) == KEEPS_ITS_TIME
+
+
+@pytest.fixture
+def shortened() -> PaperRun:
+    """To the third walk in a row after a run that was cut short."""
+    run = PaperRun(four_one(), too_high_after(185), settings=QUIET, runner=RUNNER)
+    for _ in range(3):
+        run.until(Phase.WALK)
+    return run
+
+
+def test_so_is_the_walk_after_a_run_that_is_shorter_for_the_ceiling(shortened: PaperRun) -> None:
+    shortened.until(Phase.RUN).heart = recovering(140)
+    assert told_in_walk(shortened) == AT_LEAST_ITS_SHARE
+    assert shortened.lengths_s(Phase.RUN)[-1] == shortened.ratio[0] < 240
+
+
+def test_the_rule_of_a_shorter_run_names_the_shortest_and_the_floor(shortened: PaperRun) -> None:
+    shortened.go(40)
+    ((at_s, _),) = shortened.said(CueKind.RATIO, Reason.HEART_RATE_CEILING)
+    assert line(why(shortened, four_one(), at_s), "Rule") == (
+        "3 runs in a row were cut short by the ceiling: runs take the length of the shortest of them, "
+        "though not less than 0.3 of the plan or 20 s."
+    )
+
+
+def test_in_the_last_ten_seconds_a_walk_keeps_its_time() -> None:
+    """ "Run in ten seconds" has been said."""
+    run = PaperRun(four_one(), too_high_after(220), settings=QUIET, runner=RUNNER).until(Phase.WALK).go(51)
+    assert run.lengths_s(Phase.RUN)[0] < 240
+    assert silence(run, run.now_s) == KEEPS_ITS_TIME
+
+
 @pytest.mark.parametrize(
     ("at_s", "said"),
     [
         (60, "nothing is judged in the warm-up."),
-        (135, "heart rate decides nothing here: no run is cut short in its first 20 s."),
+        (134, "heart rate decides nothing here: no run is cut short in its first 15 s."),
+        (135, 'no "walk": heart rate is 21 bpm below the ceiling, the forecast 16.3 bpm below what would end the run.'),
         (380, "heart rate decides nothing here: a walk is judged from 30 s on."),
-        (395, "heart rate is down enough, and the walk keeps its time (control.allow_early_run = false)."),
+        (395, KEEPS_ITS_TIME),
         (358, "the run ends as announced."),
     ],
 )
@@ -368,6 +457,56 @@ def test_the_fixed_policy_is_told() -> None:
     settings = replace(QUIET, policy=PolicyName.FIXED)
     run = PaperRun(four_one(), stubborn(), settings=settings, runner=RUNNER).go(400)
     assert silence(run, 400, settings=settings) == "heart rate decides nothing here: the policy is fixed."
+
+
+GATE = replace(QUIET, policy=PolicyName.GATE)  # at 0.65 of 180: 117
+
+
+@pytest.fixture
+def gated() -> PaperRun:
+    """Falls by a beat in two seconds, from 146: to 117 in 58 s of the walk that begins at 360 s."""
+    run = PaperRun(four_one(), lambda phase, s: 105 if phase is Phase.WARMUP else 110, settings=GATE, runner=RUNNER)
+    run.heart = lambda phase, s: 146 - s / 2 if phase is Phase.WALK else recovering(146)(phase, s)
+    return run.go(450)
+
+
+@pytest.mark.parametrize(
+    ("at_s", "said"),
+    [
+        (300, "heart rate decides nothing here: the policy is gate."),
+        (370, 'no "run" yet: heart rate is 26 bpm above 117, 0.65 of the maximum.'),
+        (410, 'no "run" yet: heart rate is 6 bpm above 117, 0.65 of the maximum.'),
+        (422, "the walk ends as announced."),
+    ],
+)
+def test_under_the_gate_heart_rate_decides_in_walks(gated: PaperRun, at_s: float, said: str) -> None:
+    assert silence(gated, at_s, settings=GATE) == said
+
+
+def test_under_the_gate_a_walk_of_a_low_heart_lasts_half_a_minute() -> None:
+    run = PaperRun(four_one(), lambda *_: 105, settings=GATE, runner=RUNNER).go(400)
+    said = "heart rate is down at 0.65 of the maximum, and a walk lasts 30 s at least."
+    assert [silence(run, at_s, settings=GATE) for at_s in (365, 385, 388)] == [
+        said,
+        said,
+        "the walk ends as announced.",
+    ]
+
+
+def test_what_the_gate_says_has_the_rule_of_the_gate(gated: PaperRun) -> None:
+    (longer_s, _), *_ = gated.said(CueKind.EXTEND_WALK)
+    (runs_s, _), *_ = gated.said(CueKind.RUN, Reason.RECOVERED)
+    longer, runs = (line(why(gated, four_one(), at_s, GATE), "Rule") for at_s in (longer_s, runs_s))
+    assert longer == "Under the policy gate a walk goes on while heart rate is above 0.65 of the maximum."
+    assert runs.startswith("Under the policy gate a walk ends once heart rate is down at 0.65 of the maximum")
+
+
+def test_a_lower_heart_rate_would_have_ended_the_longest_walk_of_the_gate_sooner() -> None:
+    run = PaperRun(four_one(), recovering(146, walk_bpm=130), settings=GATE, runner=RUNNER).go(600)
+    ((at_s, _),) = run.said(CueKind.RUN, Reason.WALK_CAP)
+    assert line(why(run, four_one(), at_s, GATE), "Change") == "A lower heart rate would have ended it sooner."
+    steps = again(run, four_one(), other_heart(-40, 380), GATE)
+    assert heard(steps, CueKind.RUN, 380, at_s - 1)
 
 
 def test_adapting_switched_off_is_told() -> None:
@@ -406,7 +545,7 @@ def test_a_walk_on_two_sensors_is_told() -> None:
 def test_a_forecast_that_is_told_is_of_one_sensor() -> None:
     run = two_sensors(lambda *_: 138, 200, 15).go(30)
     ((at_s, _),) = run.said(CueKind.WALK)
-    assert re.search(r"forecast ([\d.]+) in 15 s", line(why(run, four_one(), at_s), "Numbers"))[1] == "153"
+    assert re.search(r"forecast ([\d.]+) in 10 s", line(why(run, four_one(), at_s), "Numbers"))[1] == "153"
 
 
 def test_a_walk_that_was_interrupted_is_told() -> None:

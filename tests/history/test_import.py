@@ -299,7 +299,7 @@ def test_a_file_is_not_mixed_with_what_is_said_of_it(hrbridge: Hrbridge, two_min
 
 def test_a_run_that_is_not_there_is_one_line(hrbridge: Hrbridge, two_minutes: Path, tmp_path: Path) -> None:
     ended = hrbridge("export", "7", "--fit", tmp_path / "run.fit", "--journal", two_minutes)
-    assert ended.err == f"hrbridge: {two_minutes}: no run 7; the newest are 1\n"
+    assert ended.err == f"hrbridge: {two_minutes}: no run 7; the newest is 1\n"
 
 
 def test_real_recordings_come_in_and_go_out(hrbridge: Hrbridge, traces: Path, journal: Path, tmp_path: Path) -> None:

@@ -299,6 +299,12 @@ def test_a_forecast_is_held_against_what_came_30_seconds_later() -> None:
     assert report.mean_error_bpm(foretold(steps)) == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize(("phase", "ahead_s"), [(Phase.WALK, 30), (Phase.RUN, 10), (Phase.SURGE, 10)])
+def test_a_forecast_that_comes_true_is_off_by_nothing(phase: Phase, ahead_s: int) -> None:
+    steps = [walking(s, s, forecast_bpm=150 - 0.2 * (s + ahead_s)) for s in range(61)]
+    assert report.mean_error_bpm(foretold([replace(step, phase=phase) for step in steps])) == pytest.approx(0)
+
+
 def test_a_forecast_beyond_the_end_of_its_walk_is_nobodys() -> None:
     steps = [walking(s, s, forecast_bpm=100.0) for s in range(61)]
     steps += [replace(walking(s, s - 61, forecast_bpm=None), phase=Phase.RUN) for s in range(61, 120)]
@@ -312,7 +318,9 @@ def test_a_forecast_is_not_held_against_a_heart_rate_in_doubt() -> None:
 
 def test_the_page_says_how_far_off_the_forecast_was(novice: Kept) -> None:
     walks = report.mean_error_bpm([each for each in novice.way.foretold if each.phase is Phase.WALK])
-    assert f"off by {walks:.1f} bpm in walks, 30 s ahead" in novice.page.sections["Foretold and come true"]
+    runs = report.mean_error_bpm([each for each in novice.way.foretold if each.phase is Phase.RUN])
+    said = f"off by {walks:.1f} bpm in walks, 30 s ahead and {runs:.1f} bpm in runs, 10 s ahead."
+    assert said in novice.page.sections["Foretold and come true"]
 
 
 # -- what was taken back, and pauses --
@@ -594,7 +602,7 @@ def journal(surges: Kept, tmp_path: Path) -> Path:
 def test_a_report_says_what_it_says_first(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.html"
     said = hrbridge("report", "1", out, "--journal", journal)
-    assert said.out.startswith(f"{out}: Ten of ten cycles of surge, 27 minutes, effort 6.5. Recovered in ")
+    assert said.out.startswith(f"{out}: Ten of ten cycles of surge, 24 minutes, effort 6.5. Recovered in ")
 
 
 def test_the_last_run_needs_no_number(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
@@ -602,13 +610,29 @@ def test_the_last_run_needs_no_number(hrbridge: Hrbridge, journal: Path, tmp_pat
     assert "Ten of ten cycles of surge" in (tmp_path / "run.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("words", [[], ["1"], ["last"], ["--season"]])
-def test_without_a_file_to_write_it_is_asked_for(hrbridge: Hrbridge, journal: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [([], "last run"), (["1"], "last run"), (["last"], "last run"), (["--season"], "--season season")],
+)
+def test_without_a_file_to_write_it_is_asked_for(
+    hrbridge: Hrbridge, journal: Path, words: list[str], example: str
+) -> None:
     said = hrbridge("report", *words, "--journal", journal)
     assert (said.code, said.err) == (
         2,
-        "hrbridge: report: needs the file to write: hrbridge report last run.html\n",
+        f"hrbridge: report: needs the file to write: hrbridge report {example}.html\n",
     )
+
+
+@pytest.mark.parametrize("words", [[], ["1"], ["--season"]])
+def test_no_page_is_written_over_a_file_that_is_something_else(
+    hrbridge: Hrbridge, journal: Path, tmp_path: Path, words: list[str]
+) -> None:
+    mine = tmp_path / "my.toml"
+    mine.write_text("[runner]\n", encoding="utf-8")
+    said = hrbridge("report", *words, mine, "--journal", journal)
+    assert (said.code, mine.read_text(encoding="utf-8")) == (2, "[runner]\n")
+    assert said.err.startswith(f"hrbridge: report {mine}: the file to write ends in .html: hrbridge report ")
 
 
 def test_a_season_has_no_number(hrbridge: Hrbridge, journal: Path) -> None:
@@ -617,7 +641,7 @@ def test_a_season_has_no_number(hrbridge: Hrbridge, journal: Path) -> None:
 
 def test_a_run_that_is_not_there_is_said_in_one_line(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:
     said = hrbridge("report", "7", tmp_path / "x.html", "--journal", journal)
-    assert (said.code, said.err) == (1, f"hrbridge: {journal}: no run 7; the newest are 1\n")
+    assert (said.code, said.err) == (1, f"hrbridge: {journal}: no run 7; the newest is 1\n")
 
 
 def test_a_folder_that_is_not_there_is_said_in_one_line(hrbridge: Hrbridge, journal: Path, tmp_path: Path) -> None:

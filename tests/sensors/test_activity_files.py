@@ -1133,3 +1133,31 @@ def test_real_files_cut_in_fifty_places(traces: Path, tmp_path: Path) -> None:
     for path in real_files(traces):
         size = path.stat().st_size
         cut_and_read(path, (size * i // 50 - 3 * (i % 2) for i in range(1, 50)), tmp_path)
+
+
+# -- altitude, for the twin of a runner --
+
+ELEVATIONS = """<gpx version="1.1" creator="w"><trk><trkseg>
+<trkpt lat="50" lon="8"><ele>{}</ele><time>2026-11-22T07:00:00Z</time><extensions><hr>120</hr></extensions></trkpt>
+<trkpt lat="50" lon="8"><ele>102.5</ele><time>2026-11-22T07:00:01Z</time><extensions><hr>121</hr></extensions></trkpt>
+</trkseg></trk></gpx>"""
+
+
+def test_the_altitude_of_a_gpx_is_kept(tmp_path):
+    (tmp_path / "a.gpx").write_text(ELEVATIONS.format("100"))
+    assert activity_files.read(tmp_path / "a.gpx").altitudes_m == ((0.0, 100.0), (1.0, 102.5))
+
+
+def test_an_odd_altitude_is_no_damage(tmp_path):
+    (tmp_path / "a.gpx").write_text(ELEVATIONS.format("high"))
+    assert activity_files.read(tmp_path / "a.gpx").altitudes_m == ((1.0, 102.5),)
+
+
+def test_the_altitude_of_a_watch_is_kept(traces):
+    altitudes_m = activity_files.read(traces / "run_fenix2.fit").altitudes_m
+    assert len(altitudes_m) == 2809
+    assert 30 < min(metres for _, metres in altitudes_m) < max(metres for _, metres in altitudes_m) < 150
+
+
+def test_the_altitude_of_a_tcx_is_kept(traces):
+    assert len(activity_files.read(traces / "run_workout_fr945.tcx").altitudes_m) == 1040

@@ -18,6 +18,7 @@ HRBRIDGE = "/opt/hrbridge/bin/hrbridge"
 SERVICE = "hrbridge@alex.service"
 CONFIGURATION = Path("/etc/hrbridge/alex.toml")
 JOURNAL = "/var/lib/hrbridge/alex/journal.sqlite3"
+RULES = Path("/etc/polkit-1/rules.d/hrbridge.rules")
 DROP_IN = Path("/etc/systemd/system/hrbridge@.service.d/test.conf")
 OURS = """[runner]
 id = "alex"
@@ -34,6 +35,19 @@ use = "easy-4-1"
 url = "mqtt://localhost:1883"
 username = "alex"
 password_file = "/etc/hrbridge/mqtt-password"
+"""
+# Bluetooth is dead as long as it runs: there is no bluetoothd, only a unit of that name.
+OF_KIM = """[runner]
+id = "kim"
+age_years = 40
+resting_heart_rate_bpm = 60
+
+[sensor]
+kind = "ble"
+recovery_command = ["systemctl", "restart", "bluetooth"]
+
+[mqtt]
+url = "none"
 """
 SOURCE = "Environment=PYTHONPATH=/opt/hrbridge/source"
 PROBE = "/opt/hrbridge/bin/python /opt/hrbridge/source/tests/systemd/probe.py"
@@ -85,6 +99,7 @@ def prepare() -> None:
     Path("/etc/mosquitto/conf.d/test.conf").write_text(
         "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/accounts\n"
     )
+    Path("/etc/systemd/system/bluetooth.service").write_text("[Service]\nExecStart=sleep infinity\n")
     CONFIGURATION.parent.mkdir(exist_ok=True)
     password = CONFIGURATION.parent / "mqtt-password"
     password.touch(mode=0o600)
@@ -92,7 +107,8 @@ def prepare() -> None:
     Path("/root/my.toml").write_text(OURS)
     # A simulated run enters the journal only when that is asked for.
     DROP_IN.parent.mkdir(parents=True)
-    DROP_IN.write_text(f"[Service]\nExecStart=\nExecStart={HRBRIDGE} run /etc/hrbridge/%i.toml --journal {JOURNAL}\n")
+    journal = JOURNAL.replace("alex", "%i")
+    DROP_IN.write_text(f"[Service]\nExecStart=\nExecStart={HRBRIDGE} run /etc/hrbridge/%i.toml --journal {journal}\n")
 
 
 def service() -> None:
@@ -100,10 +116,12 @@ def service() -> None:
     installing()
     sandbox()
     wedged()
+    bluetooth_died()
     killed()
     stopped()
     misconfigured()
     of_a_user()
+    bluetooth_restarted()
     removed()
     reinstalled()
 
@@ -139,8 +157,31 @@ def sandbox() -> None:
     lines.insert(lines.index("[Service]") + 1, f"Type=oneshot\n{SOURCE}\nExecStart={PROBE}")
     Path("/etc/systemd/system/probe@.service").write_text("\n".join(lines))
     run("systemctl", "daemon-reload")
-    run("systemctl", "start", "probe@alex.service")
-    found["probe"] = log("probe@alex.service").splitlines()
+    found["probe"] = _probed("alex")
+    found["rule_unasked_for"] = RULES.exists()
+
+
+def _probed(name: str) -> list[str]:
+    run("systemctl", "start", f"probe@{name}.service")
+    return log(f"probe@{name}.service").splitlines()
+
+
+def bluetooth_died() -> None:
+    """A minute later hrbridge does something about it."""
+    (CONFIGURATION.parent / "kim.toml").write_text(OF_KIM)
+    before = show("MainPID")
+    found["installed_for_kim"] = run(HRBRIDGE, "install-service", "--yes")
+    found["left_alone_with_kim"] = show("MainPID") == before
+    found["probe_with_rule"] = _probed("kim")
+    found["bluetooth"] = show("InvocationID", "bluetooth.service")
+
+
+def bluetooth_restarted() -> None:
+    wait(lambda: "recovery_command ended" in log("hrbridge@kim.service"), 80)
+    found["bluetooth_after"] = show("InvocationID", "bluetooth.service")
+    found["log_of_kim"] = log("hrbridge@kim.service")
+    found["asked_by_another"] = _as_runner("systemctl", "restart", "bluetooth")
+    (CONFIGURATION.parent / "kim.toml").unlink()
 
 
 def wedged() -> None:
@@ -224,6 +265,7 @@ def removed() -> None:
     found["removed"] = run(HRBRIDGE, "install-service", "--remove", "--yes")
     found["unit_files_left"] = run("systemctl", "list-unit-files", "--no-legend", "hrbridge*")
     found["kept"] = [str(path) for path in (CONFIGURATION, Path(JOURNAL)) if path.exists()]
+    found["rule_left"] = RULES.exists()
     found["removed_again"] = run(HRBRIDGE, "install-service", "--remove", "--yes")
 
 

@@ -1,6 +1,6 @@
 """The service in the hands of a real systemd: ready, wedged, killed, stopped, misconfigured, on a read-only card.
 
-Takes a minute of wall-clock time, root, and systemd-nspawn; what is done stands
+Takes two minutes of wall-clock time, root, and systemd-nspawn; what is done stands
 in inside.py.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.systemd.inside import PASSWORD
+from tests.systemd.probe import ASKED_FOR
 
 pytestmark = pytest.mark.proof
 
@@ -31,7 +32,7 @@ Found = dict[str, Any]
 @pytest.fixture(scope="module")
 def found(needs_tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     """What each boot has found."""
-    for tool in ("systemd-nspawn", "dbus-daemon", "mosquitto", "mosquitto_sub", "espeak-ng"):
+    for tool in ("systemd-nspawn", "dbus-daemon", "mosquitto", "mosquitto_sub", "espeak-ng", "pkcheck"):
         needs_tool(tool)
     if os.geteuid() != 0:
         pytest.skip("only root may boot a machine in systemd-nspawn")
@@ -75,6 +76,7 @@ def test_installed_again_a_run_goes_on(service: Found) -> None:
 
 def test_removed_nothing_of_it_is_left_to_start(service: Found) -> None:
     assert service["unit_files_left"] == ""
+    assert service["rule_left"] is False
 
 
 def test_removed_configuration_and_runs_stay(service: Found) -> None:
@@ -134,7 +136,9 @@ def test_a_wedged_loop_tells_where_it_stood(service: Found) -> None:
 
 def test_after_that_the_run_is_back_and_paused(service: Found) -> None:
     assert service["status_after_restart"] == "Paused."
-    assert re.search(r"^Interrupted\. The run is back at 00:0\d, .*paused", service["log_of_the_wedged"], re.MULTILINE)
+    assert re.search(
+        r"^Interrupted\. The run is back at 00:[01]\d, .*paused", service["log_of_the_wedged"], re.MULTILINE
+    )
 
 
 def test_after_that_it_is_still_one_run(service: Found) -> None:
@@ -167,6 +171,36 @@ def test_misconfigured_it_says_where(service: Found) -> None:
         "/etc/hrbridge/alex.toml: [runner] age_yeers: unknown key; did you mean age_years?"
         in service["log_of_the_misconfigured"]
     )
+
+
+# --- Bluetooth that hangs ---
+
+
+def test_without_a_recovery_command_it_may_not_restart_bluetooth(service: Found) -> None:
+    assert service["rule_unasked_for"] is False
+    assert "systemctl restart bluetooth: False" in service["probe"]
+
+
+def test_with_one_it_may(service: Found) -> None:
+    assert "systemctl restart bluetooth: True" in service["probe_with_rule"]
+
+
+@pytest.mark.parametrize("other", [words for words in ASKED_FOR if words != "restart bluetooth"])
+def test_it_may_do_nothing_else(service: Found, other: str) -> None:
+    assert f"systemctl {other}: False" in service["probe_with_rule"]
+
+
+def test_nobody_else_may(service: Found) -> None:
+    assert "Interactive authentication required" in service["asked_by_another"]
+
+
+def test_a_minute_without_bluetooth_restarts_it(service: Found) -> None:
+    assert "[sensor] recovery_command ended with 0" in service["log_of_kim"]
+    assert service["bluetooth_after"] != service["bluetooth"]
+
+
+def test_leave_for_one_runner_leaves_the_run_of_another_alone(service: Found) -> None:
+    assert service["left_alone_with_kim"] is True
 
 
 # --- headset and display ---

@@ -130,6 +130,7 @@ class _Messages:
             incline_percent=numbers.get("grade"),
             latitude=None if latitude is None else latitude * DEGREES_PER_SEMICIRCLE,
             longitude=None if longitude is None else longitude * DEGREES_PER_SEMICIRCLE,
+            altitude_m=numbers.get("enhanced_altitude", numbers.get("altitude")),
             sport=self._sport,
         )
         if not self._records or self._records[-1].time_s != record.time_s:

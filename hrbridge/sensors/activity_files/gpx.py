@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 # gpxpy wants every prefix declared, and GPX itself without one: names alone are enough for us.
 NAMESPACES = re.compile(r"""(</?)[\w.-]+:|\s(?:xmlns|[\w.-]+:[\w.-]+)\s*=\s*(?:"[^"<]*"|'[^'<]*')""")
-# For one odd value in these gpxpy refuses the whole file; none of them is of use to us.
-UNUSED = re.compile(r"<(ele|magvar|geoidheight|fix|sat|[hvp]dop|ageofdgpsdata|dgpsid|number)>[^<]*</\1>")
+# For one odd value in these gpxpy refuses the whole file; only the altitude is of use to us, where it is a number.
+UNUSED = re.compile(
+    r"<(magvar|geoidheight|fix|sat|[hvp]dop|ageofdgpsdata|dgpsid|number)>[^<]*</\1>"
+    r"|<ele>(?!\s*-?\d+(\.\d+)?\s*<)[^<]*</ele>"
+)
 DEEPEST = 50  # elements in one another; gpxpy copies extensions by recursion, which thousands would crash
 
 
@@ -50,6 +53,8 @@ def read(path: str | Path, data: bytes) -> Reading:
 def _fields(point: GPXTrackPoint) -> dict[str, str]:
     """What a track point and its extensions tell, by the names of ``FIELDS``."""
     fields = {"latitude": str(point.latitude), "longitude": str(point.longitude)}
+    if point.elevation is not None:
+        fields["altitude_m"] = str(point.elevation)
     if point.time is not None:
         fields["time_s"] = point.time.isoformat()
     for element in (inner for extension in point.extensions for inner in extension.iter()):

@@ -24,6 +24,8 @@ FIELDS = {
     "runcadence": "cadence",
     "cad": "cadence",
     "speed": "speed_m_s",
+    "altitudemeters": "altitude_m",
+    "ele": "altitude_m",
 }
 # Some programs put blanks before the declaration, which XML forbids; the encoding it names is not that of a str.
 DECLARATION = re.compile(r"[\s\ufeff]*(<\?xml\s.*?\?>)?", re.DOTALL)
@@ -80,8 +82,12 @@ class TrackPoints:
             return
         numbers: dict[str, Any] = {name: values.finite(text) for name, text in fields.items()}
         for name, number in numbers.items():
-            # Some programs write NaN for none; any other text is damage.
-            if number is None and fields[name].lower().strip("-") not in ("nan", "inf", "infinity"):
+            # Some programs write NaN for none; any other text is damage, but for the altitude, which few need.
+            if (
+                number is None
+                and name != "altitude_m"
+                and fields[name].lower().strip("-") not in ("nan", "inf", "infinity")
+            ):
                 words = name.removesuffix("_bpm").replace("_", " ")
                 self._reading.damage.append(f"{place}: {words} {fields[name][:40]!r} is not a number")
         record = Record(time_s, **numbers, sport=self._sport, pause_after_s=self.pause_after_s)

@@ -16,7 +16,7 @@ from hrbridge.errors import InputFileError
 from hrbridge.events import Action, Command, Event, Sample, Speed
 from hrbridge.sensors.activity_files.values import count, iso
 
-PAUSE_AFTER_S = 30.0  # a longer gap between records is a pause of the recording (CONTROLLER.md, section 1)
+PAUSE_AFTER_S = 30.0  # a longer gap between records is a pause of the recording
 TRACK_HOLE_S = 1.0  # between two activities, tracks or segments; some programs begin a new one without a stop
 LEAP_S = 86_400.0  # nobody runs on after a day: the clock was set
 FASTEST_RUN_M_S = 12.0  # the fastest sprint ever measured is 12.4
@@ -39,7 +39,8 @@ class Recording:
     timer stood still; of a trace, all its events but the ticks. ``started_at``
     is the time of the first record, ISO 8601 UTC, None where the file has no
     date. ``notes`` say in words what was left out, repaired or is not there.
-    ``header`` and ``steps`` are those of a trace. ``sport`` is that of most
+    ``header`` and ``steps`` are those of a trace. ``altitudes_m`` are pairs of
+    at_s and metres above the sea, where the file knows them. ``sport`` is that of most
     records as the file names it, empty where it names none; ``on_foot`` is
     judged by it, or else by the speed.
     """
@@ -52,6 +53,7 @@ class Recording:
     steps: tuple[Step, ...] = ()
     sport: str = ""
     on_foot: bool = True
+    altitudes_m: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Record:
     incline_percent: float | None = None
     latitude: float | None = None
     longitude: float | None = None
+    altitude_m: float | None = None
     sport: str = ""
     pause_after_s: float = PAUSE_AFTER_S  # a longer gap before this record is a pause
     while_stopped: bool = False  # recorded although the timer stood still
@@ -119,7 +122,14 @@ def recording(path: str | Path, reading: Reading, lenient: bool) -> Recording:
     _keep_what_feet_can(records, reading.both_feet)
     started_at = iso(records[0].time_s) if reading.dated else None
     events = tuple(_events(records))
-    return Recording(events, started_at, reading.device, tuple(notes), sport=sport, on_foot=on_foot)
+    altitudes_m = tuple(
+        (round(record.time_s - records[0].time_s, 3), record.altitude_m)
+        for record in records
+        if record.altitude_m is not None
+    )
+    return Recording(
+        events, started_at, reading.device, tuple(notes), sport=sport, on_foot=on_foot, altitudes_m=altitudes_m
+    )
 
 
 def _hold_together(reading: Reading) -> None:
