@@ -259,6 +259,21 @@ class Client(aiomqtt.Client):
         self._loop.call_soon_threadsafe(self._give_up)
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        # aiomqtt lets the loop wait for its number, a moment later: by then it may be closed, or somebody else's.
+        self._loop.call_soon_threadsafe(self._write_when_there_is_room, sock)
+
+    def _write_when_there_is_room(self, sock: Any) -> None:
+        if sock.fileno() >= 0:
+            self._loop.add_writer(sock.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as error:
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
     def _give_up(self) -> None:
         if self._lock.locked() and not self._connected.done():
             self._connected.set_exception(NoMqttError())
@@ -378,7 +393,7 @@ def _in_words(error: Exception, broker: Broker, *, stood: bool) -> BrokerTrouble
         case socket.gaierror() | UnicodeError():
             return BrokerTrouble(f"{place}: there is no machine of this name, or no name service")
         case ConnectionRefusedError():
-            return BrokerTrouble(f"{place}: nothing listens there; is the broker running?")
+            return BrokerTrouble(f"{place}: nothing listens there: start the broker, or the run that brings one")
         case TimeoutError():
             return BrokerTrouble(f"{place} does not answer", protocol=True)
         case WebsocketConnectionError():

@@ -83,7 +83,9 @@ def history(
         if json:
             typer.echo(msgspec.json.encode(overview.overview(found, weeks)).decode())
         elif not found:
-            typer.echo(f"{kept.journal.path}: no runs yet; a live run or hrbridge import begins the history.")
+            others = ", ".join(kept.journal.runner_ids())
+            begin = f"there are runs of {others}" if others else "a live run or hrbridge import begins the history"
+            typer.echo(f"{kept.journal.path}: no runs yet; {begin}.")
         else:
             text = overview.as_text(
                 found,

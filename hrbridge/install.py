@@ -134,7 +134,7 @@ def bridge(program: Path, python: Path, given: Path | None) -> list[Act]:
         if any(path.is_relative_to(home) for home in HOMES):
             raise UsageError(
                 f"{path} lies in a home directory, where the service must not look; install hrbridge under /opt: "
-                "sudo python3 -m venv /opt/hrbridge && sudo /opt/hrbridge/bin/pip install hrbridge"
+                "sudo python3 -m venv /opt/hrbridge && sudo /opt/hrbridge/bin/pip install '.[headset,web]'"
             )
     recovery = {path.stem: _recovery_command(path) for path in CONFIGURATIONS.glob("*.toml")}
     configurations = []

@@ -271,7 +271,8 @@ class Journal:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", None) or 0
             if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise DamagedJournal(f"{self.path}: damaged: {error}") from error
+                what = "damaged" if code & 0xFF == sqlite3.SQLITE_CORRUPT else "damaged, or no journal"
+                raise DamagedJournal(f"{self.path}: {what}: {error}") from error
             raise JournalError(f"{self.path}: {_in_words(code, str(error))}") from error
         except OSError as error:
             raise JournalError(f"{self.path}: {error.strerror}") from error

@@ -109,6 +109,8 @@ def import_run(
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     except IsADirectoryError:
         raise InputFileError(f"{file}: is a folder: name the files in it: {file}/*") from None
+    except FileNotFoundError:
+        raise InputFileError(f"{file}: no such file") from None
     except OSError as error:
         raise InputFileError(f"{file}: cannot be read: {error.strerror}") from None
     known = past.journal.imported(sha256)

@@ -276,7 +276,7 @@ async def coach(
 
     A live run enters the journal; a simulated or replayed one only that of
     ``journal_path``. One that was cut off there is taken up again, paused.
-    Returns the sum of the last session. Raises ConfigError, SensorError,
+    Returns the sum of the last session that began. Raises ConfigError, SensorError,
     OutputError, and BrokerError where the embedded broker cannot start.
     """
     _admit(session.config)
@@ -292,6 +292,7 @@ async def coach(
             mqtt.acks = journal.acks
         systemd = _service(stack)
         number, rests = 1, False
+        earlier: Summary | None = None
         while True:
             controller, tally = session.controller(), Tally(session.plan)
             header = cut_off.header if cut_off is not None else session.header
@@ -319,8 +320,11 @@ async def coach(
                     running.result()
                 if journal is not None:
                     journal.end(End.STOPPED)
+            summary = tally.summary(writer.sha256)
+            if earlier is None or summary.elapsed_s > 0:  # else it was only waited for
+                earlier = summary
             if once or session.source is not None or interrupted.done():
-                return tally.summary(writer.sha256)
+                return earlier
             number += rests
             rests = not rests
             cut_off = None

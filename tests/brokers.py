@@ -137,8 +137,10 @@ class Relay:
         self._to_port = to_port
         self._ends: list[asyncio.StreamWriter] = []
         self._open = True
+        self._flows = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._flows.set()
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
@@ -157,6 +159,13 @@ class Relay:
     def let_through(self) -> None:
         self._open = True
 
+    def stall(self) -> None:
+        """What is on its way stays there until it ``flows``."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        self._flows.set()
+
     def close(self) -> None:
         """Cut, and let nobody through any more."""
         self._server.close()
@@ -171,16 +180,18 @@ class Relay:
         except OSError:  # no broker there
             writer.transport.abort()
             return
-        self._ends += [writer, far_writer]
-        await asyncio.gather(_pour(reader, far_writer), _pour(far_reader, writer))
+        ends = [writer, far_writer]
+        self._ends += ends
+        await asyncio.gather(self._pour(reader, far_writer), self._pour(far_reader, writer))
+        self._ends = [end for end in self._ends if end not in ends]
 
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while some := await reader.read(65_536):
-            writer.write(some)
-            await writer.drain()
-    writer.close()
+    async def _pour(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while some := await reader.read(65_536):
+                await self._flows.wait()
+                writer.write(some)
+                await writer.drain()
+        writer.close()
 
 
 def _die_with_parent() -> None:

@@ -45,7 +45,7 @@ class _Selector(selectors.DefaultSelector):
         if events or timeout == 0:
             return events
         for _ in range(STUCK_AFTER_LOOKS):
-            at_work = self.threads_at_work or any(map(_is_awake, self.peers.values()))
+            at_work = self.threads_at_work or self._peers_at_work()
             # Again after the question: the last word of somebody who has just fallen asleep.
             events = super().select(LOOK_S if at_work else 0)
             if events:
@@ -59,12 +59,16 @@ class _Selector(selectors.DefaultSelector):
         self.time_s += timeout
         return []
 
-
-def _is_awake(stat: Path) -> bool:
-    """By proc(5): one that is stopped, dead or gone does nothing."""
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] not in "STtZX"
-    except (FileNotFoundError, ProcessLookupError):
+    def _peers_at_work(self) -> bool:
+        """By proc(5): one that is stopped does nothing."""
+        for pid, stat in tuple(self.peers.items()):
+            try:
+                state = stat.read_text().rpartition(")")[2].split()[0]
+            except (FileNotFoundError, ProcessLookupError):
+                del self.peers[pid]
+                continue
+            if state not in "STtZX":
+                return True
         return False
 
 

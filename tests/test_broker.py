@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -129,7 +130,7 @@ async def test_a_name_that_cannot_be_one() -> None:
 
 
 async def test_a_broker_that_does_not_run() -> None:
-    assert "is the broker running?" in str(await trouble(url=f"mqtt://localhost:{free_port()}"))
+    assert "nothing listens there: start the broker" in str(await trouble(url=f"mqtt://localhost:{free_port()}"))
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 300, b""])
@@ -358,3 +359,18 @@ def test_a_broker_that_keeps_nothing_gets_a_will_it_can_take() -> None:
     assert attempts.failed(refused, None) == (None, 0.0)
     assert attempts.modest
     assert attempts.failed(refused, None)[0] is refused
+
+
+async def test_a_socket_that_is_closed_at_once_is_not_waited_for(
+    needs_tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Else asyncio complains of its number, or waits for whoever has that number next."""
+    troubles: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: troubles.append(context))
+    with Mosquitto(needs_tool, tmp_path) as mosquitto:
+        async with connection(locate(Mqtt(url=mosquitto.url)), "hasty", ProtocolVersion.V5) as client:
+            gone, _ = socket.socketpair()
+            client._on_socket_register_write(client._client, None, gone)
+            gone.close()
+            await client.publish("a", "b", qos=1)  # so that the loop has been round
+    assert troubles == []

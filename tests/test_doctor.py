@@ -161,7 +161,7 @@ async def test_restarting_bluetooth_without_sudo_is_passed_over(alex: Path) -> N
 async def test_no_broker(alex: Path) -> None:
     port = free_port()
     found = await examined(alex, f'mqtt.url="mqtt://localhost:{port}"', 'sensor={kind="simulated"}')
-    says = f"MQTT broker localhost:{port}: nothing listens there; is the broker running?"
+    says = f"MQTT broker localhost:{port}: nothing listens there: start the broker, or the run that brings one"
     assert said(found, "broker") == (Result.FAILS, says)
 
 

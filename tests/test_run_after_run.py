@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from hrbridge import wiring
 from hrbridge.decisions import Phase, Step
 from hrbridge.journal import End, Journal
 from hrbridge.messages import ControlResult
+from hrbridge.sinks.summary import Summary
 
 IN_TIME_S = 15.0
 CONFIGURED = """
@@ -71,7 +74,7 @@ async def beat(bluez: FakeBluez) -> None:
 
 
 @contextlib.asynccontextmanager
-async def service(folder: Path, broker: Mosquitto, heard: Heard) -> AsyncIterator[None]:
+async def service(folder: Path, broker: Mosquitto, heard: Heard) -> AsyncIterator[asyncio.Task[Summary]]:
     config = folder / "alex.toml"
     config.write_text(CONFIGURED)
     session = wiring.session(config, [f'mqtt.url="{broker.url}"'], sensor=None)
@@ -86,7 +89,7 @@ async def service(folder: Path, broker: Mosquitto, heard: Heard) -> AsyncIterato
     running = asyncio.create_task(coaching)
     try:
         async with asyncio.timeout(IN_TIME_S):
-            yield
+            yield running
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -123,3 +126,17 @@ async def test_one_run_begins_by_itself_and_the_next_when_it_is_asked_for(
         assert [session.ended for session in journal.sessions("alex")] == [End.FINISHED, End.FINISHED]
         assert {session.header.control.start_after_s for session in journal.sessions("alex")} == {0.5}
     assert traces(tmp_path) == ["run-2.jsonl", "run.jsonl"]
+
+
+async def test_who_leaves_after_a_run_sees_what_it_came_to(
+    needs_tool: Callable[[str], str], tmp_path: Path, bluez: FakeBluez
+) -> None:
+    heard, heart = Heard(), asyncio.create_task(beat(bluez))
+    with Mosquitto(needs_tool, tmp_path) as broker:
+        async with service(tmp_path, broker, heard) as running:
+            await heard.phase(Phase.FINISHED)
+            await heard.phase(Phase.WAITING)
+            os.kill(os.getpid(), signal.SIGTERM)
+            summary = await running
+    heart.cancel()
+    assert summary.run_s >= 1

@@ -349,6 +349,7 @@ async def listen(follower: Follower, headset: Headset, voice: Voice, player: Pla
     player.wake(clock.now_s())
     await follower.join()
     log.info("connected")
+    told = ""  # why the broker is away: once, not at each attempt
     while True:
         now_s = clock.now_s()
         again_s = min(headset.look_again_s(now_s), player.rests_at_s)
@@ -358,9 +359,12 @@ async def listen(follower: Follower, headset: Headset, voice: Voice, player: Pla
         now_s = clock.now_s()
         match happening:
             case Left(why=why):
-                log.info("%s", why)
+                if why != told:
+                    log.info("%s", why)
+                told = why
             case Joined():
                 log.info("connected again")
+                told = ""
             case Told(state=state):
                 voice.prepare(headset.phrases.ahead(state))
         if happening is not None:

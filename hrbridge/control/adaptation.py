@@ -449,7 +449,7 @@ class Adaptive(Fixed):
     @property
     def _kept_below_ceiling(self) -> bool:
         """The run before this walk was shorter than planned, so that heart rate stays below the ceiling."""
-        return self._last_run_cut or (self._shorter_for_ceiling and self._run_share < 1)
+        return self._last_run_cut or self._shorter_for_ceiling
 
     def _test_short_walk(self, now: Now, hr_bpm: float) -> Iterator[Move]:
         """Too short to judge singly; but nobody is sent running near the ceiling."""
@@ -653,8 +653,10 @@ class Adaptive(Fixed):
             self._run_share = min(1.0, self._run_share + RESTORE_RUN_SHARE)
         else:
             return
-        if self._walk_extra_s == 0 and self._run_share == 1:
-            self._rung = 0
+        if self._run_share == 1:
+            self._shorter_for_ceiling = False
+            if self._walk_extra_s == 0:
+                self._rung = 0
         self._good_in_row = 0
         self._changed_this_cycle = True
         yield self._ratio(stretch, Reason.RESTORED)

@@ -48,8 +48,8 @@ def walk_table(walks: list[Walk]) -> str:
     lines = ["walk at  planned  walked for  drop  required  judged"]
     for walk in walks:
         planned = "-" if walk.planned_s is None else f"{walk.planned_s:.0f} s"
-        drop = "-" if walk.drop_bpm is None else f"{walk.drop_bpm:.0f}"
-        required = "-" if walk.required_drop_bpm is None else f"{walk.required_drop_bpm:.0f}"
+        drop = "-" if walk.drop_bpm is None else f"{round(walk.drop_bpm)}"
+        required = "-" if walk.required_drop_bpm is None else f"{round(walk.required_drop_bpm)}"
         if walk.walked is False:
             judged = "not walked"
         elif walk.recovered is None:

@@ -268,7 +268,7 @@ def shortened(heart: Heart, settings: Control) -> PaperRun:
 def test_the_walk_after_a_run_that_is_shorter_for_the_ceiling_may_end_early(
     walking_bpm: float, settings: Control, walk_s: float
 ) -> None:
-    """Recovered after 155 s of four minutes (38.75 s of the minute), ten below the ceiling after 145 (36.25), or not."""
+    """Recovered after 155 s of four minutes (38.75 s), ten below the ceiling after 145 (36.25), or not."""
     run = shortened(lambda phase, t: walking_bpm if phase is Phase.WALK else rising(110, 140, t), settings)
     assert run.until(Phase.RUN).lengths_s(Phase.WALK)[-1] == walk_s
 
@@ -294,6 +294,17 @@ def test_the_walk_after_a_run_that_is_shorter_for_recovery_is_whole() -> None:
     run.heart = recovering(135, 100)
     run.until(Phase.WALK).until(Phase.RUN)
     assert (run.lengths_s(Phase.RUN), run.lengths_s(Phase.WALK)) == ([240, 192], [120, 120])
+
+
+def test_it_is_whole_for_recovery_also_after_the_ceiling_has_had_its_turn() -> None:
+    run = shortened(recovering(140, 100), STANDING)
+    while run.ratio[0] < 240:
+        run.until(Phase.RUN)
+    run.heart = stubborn()
+    run.until(Phase.WALK).until(Phase.RUN)
+    run.heart = recovering(135, 100)
+    run.until(Phase.WALK).until(Phase.RUN)
+    assert (run.lengths_s(Phase.RUN)[-1], run.lengths_s(Phase.WALK)[-1]) == (192, 120)
 
 
 # -- three runs cut short --

@@ -186,7 +186,16 @@ async def kept_commands(run: LiveRun) -> None:
 
 async def rubbish(run: LiveRun) -> None:
     for name in ("control/set", "rpe/set", "cue/ack", "client/x/status", "status", "bridge/info"):
-        for payload in (b"", b"\xff\xfe", b"{", b"[" * 100_000, b"null", b"1e999", b'{"v":1,"action":"fly"}', b"x" * 65_000):
+        for payload in (
+            b"",
+            b"\xff\xfe",
+            b"{",
+            b"[" * 100_000,
+            b"null",
+            b"1e999",
+            b'{"v":1,"action":"fly"}',
+            b"x" * 65_000,
+        ):
             await run.publish(name, payload)
 
 
@@ -227,6 +236,14 @@ async def headset_off(run: LiveRun) -> AsyncIterator[None]:
     run.switch_headset(on=False)
     yield
     run.switch_headset(on=True)
+
+
+@asynccontextmanager
+async def way_stalls(run: LiveRun) -> AsyncIterator[None]:
+    """A Wi-Fi that swallows nothing and brings everything late."""
+    run.headset_relay.stall()
+    yield
+    run.headset_relay.flow()
 
 
 # -- to the disk --
@@ -276,9 +293,18 @@ FAULTS = (
     Fault("single values 20 to 60 bpm too high", Layer.SIGNAL, 60, (), None, spec="spike"),
     Fault("the strap counts steps for 60 s", Layer.SIGNAL, 60, (CHECK, BACK), 20, spec="cadence_lock"),
     Fault("dry electrodes for 60 s", Layer.SIGNAL, 60, (CHECK, BACK), 25, spec="dry_start"),
-    Fault("a steady 35 bpm above your maximum for 60 s", Layer.SIGNAL, 60, (f"Walk now. {MAXIMUM}",), 8, spec="stuck_high"),
+    Fault(
+        "a steady 35 bpm above your maximum for 60 s", Layer.SIGNAL, 60, (f"Walk now. {MAXIMUM}",), 8, spec="stuck_high"
+    ),
     Fault("no contact with the skin for 60 s", Layer.SIGNAL, 60, (CHECK, BACK), 3, spec="contact_off"),
-    Fault("the beats say another heart rate than the strap for 60 s", Layer.RADIO, 60, (CHECK, BACK), 8, says(beats_of_another)),
+    Fault(
+        "the beats say another heart rate than the strap for 60 s",
+        Layer.RADIO,
+        60,
+        (CHECK, BACK),
+        8,
+        says(beats_of_another),
+    ),
     Fault("the strap drops the link for 3 s", Layer.RADIO, 3, (), 3, drops),
     Fault("the strap is out of range for 40 s", Layer.RADIO, 40, (CLOCK, BACK), 3, drops),
     Fault("it is, and another strap is near", Layer.RADIO, 40, (CLOCK, BACK), 3, drops_beside_another),
@@ -293,7 +319,10 @@ FAULTS = (
     Fault("the strap is another runner's", Layer.SIGNAL, 60, (), None, spec="wrong_strap"),
     Fault("the broker is stopped for 40 s", Layer.BROKER, 40, (LINK_LOST,), None, broker_stopped, away_s=6),
     Fault("it hangs for 40 s", Layer.BROKER, 40, (LINK_LOST,), None, broker_frozen, away_s=6),
-    Fault("hrbridge is cut off from it for 40 s", Layer.BROKER, 40, (LINK_LOST,), None, effort_told_to_nobody, away_s=6),
+    Fault(
+        "hrbridge is cut off from it for 40 s", Layer.BROKER, 40, (LINK_LOST,), None, effort_told_to_nobody, away_s=6
+    ),
+    Fault("the way to the headset stalls for 7 s", Layer.BROKER, 7, (LINK_LOST,), None, way_stalls, away_s=6),
     Fault("the broker is killed and started again", Layer.BROKER, 1, (), None, at_once(broker_restarted), away_s=6),
     Fault("the connection to it is reset", Layer.BROKER, 1, (), None, at_once(connection_reset), away_s=6),
     Fault("it has kept old commands", Layer.BROKER, 1, (), None, at_once(kept_commands), away_s=6),
@@ -306,9 +335,19 @@ FAULTS = (
     Fault(DAMAGED, Layer.DISK, 1, (), None, at_once(journal_damaged)),
     Fault("the disk is full for 40 s", Layer.DISK, 40, (), None, card_full),
     Fault("the date jumps by a day, and back", Layer.CLOCK, 40, (), None, date_jumps),
-    Fault("the machine stands still for 40 s", Layer.CLOCK, 1, (CLOCK, BACK, LINK_LOST), 3, at_once(stands_still), away_s=6),
+    Fault(
+        "the machine stands still for 40 s",
+        Layer.CLOCK,
+        1,
+        (CLOCK, BACK, LINK_LOST),
+        3,
+        at_once(stands_still),
+        away_s=6,
+    ),
     Fault("you run on when it is time to walk", Layer.RUNNER, 60, ("Walk now.",), None, spec="ignore_walk"),
-    Fault("you walk on when it is time to run", Layer.RUNNER, 60, ("Run when you are ready.",), None, spec="ignore_run"),
+    Fault(
+        "you walk on when it is time to run", Layer.RUNNER, 60, ("Run when you are ready.",), None, spec="ignore_run"
+    ),
     Fault("hrbridge is killed and started again", Layer.PROCESS, 0, ("Interrupted. Resume to go on.",), 3),
 )
 

@@ -30,9 +30,12 @@ def bus(needs_tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFacto
 def stages(needs_tool: Callable[[str], str], bus: tuple[str, int]) -> Callable[[], AbstractContextManager[Stage]]:
     @contextlib.contextmanager
     def stage() -> Iterator[Stage]:
-        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-            with small_disk(Path(folder) / "disk") as disk, Mosquitto(needs_tool, Path(folder)) as broker:
-                yield Stage(disk, *bus, broker)
+        with (
+            tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder,
+            small_disk(Path(folder) / "disk") as disk,
+            Mosquitto(needs_tool, Path(folder)) as broker,
+        ):
+            yield Stage(disk, *bus, broker)
 
     return stage
 

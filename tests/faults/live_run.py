@@ -46,6 +46,7 @@ CYCLE = (Segment("run", for_s=120.0), Segment("walk", for_s=90.0))
 PLAN = Plan(name="faults", warmup_s=140.0, cooldown=150.0, repeats=3, block=(Block(segments=CYCLE),))
 CONTROL = Control(start_after_s=0.0)
 SID = "run-1"
+OTHER_BPM = 61  # below the heart rate at rest of the runner
 MINE, OTHER, POD = "A0:9E:1A:11:22:33", "C4:00:00:00:00:02", "C8:00:00:00:00:03"
 # Real straps advertise about once a second.
 ADVERTISING_INTERVAL_S = 0.5
@@ -86,12 +87,16 @@ def heart_rate_packet(sample: Sample) -> bytes:
 def speed_packet(speed: Speed) -> bytes:
     """As a foot pod sends it (characteristic 2A53)."""
     steps_spm = int(speed.cadence_spm or 0)
-    return bytes([0x04 * (steps_spm > 140)]) + round((speed.speed_m_s or 0) * 256).to_bytes(2, "little") + bytes([steps_spm])
+    return (
+        bytes([0x04 * (steps_spm > 140)])
+        + round((speed.speed_m_s or 0) * 256).to_bytes(2, "little")
+        + bytes([steps_spm])
+    )
 
 
 @dataclass
 class Stage:
-    """What stands before the run begins: a disk for the journal, a D-Bus (its address, and its daemon's pid), a broker."""
+    """What stands before the run begins: a disk for the journal, a D-Bus and its daemon, a broker."""
 
     disk: Path
     bus: str
@@ -125,6 +130,7 @@ class LiveRun:
     loop: Loop
     stage: Stage
     relay: Relay
+    headset_relay: Relay
     bluez: FakeBluez
     strap: Strap
     other_strap: Strap
@@ -186,13 +192,17 @@ class LiveRun:
                 continue
             sample, speed = beat
             packets = self.says(sample)
-            if self.bluez.connected(self.strap):
-                await self.bluez.notify(self.strap, *[each.hex() for each in packets])
-            if self.bluez.connected(self.pod):
-                await self.bluez.notify(self.pod, speed_packet(speed).hex(), short=0x2A53)
+            with contextlib.suppress(EOFError):  # bluetoothd goes in the middle of it
+                if self.bluez.connected(self.strap):
+                    await self.bluez.notify(self.strap, *[each.hex() for each in packets])
+                if self.bluez.connected(self.other_strap):
+                    await self.bluez.notify(self.other_strap, f"06 {OTHER_BPM:02x}")
+                if self.bluez.connected(self.pod):
+                    await self.bluez.notify(self.pod, speed_packet(speed).hex(), short=0x2A53)
 
     async def _listen(self) -> None:
-        async with Follower(Mqtt(url=self.stage.broker.url), RUNNER.id, "headset", OtherClock(self.loop)) as headset:
+        mqtt = Mqtt(url=f"mqtt://127.0.0.1:{self.headset_relay.port}")
+        async with Follower(mqtt, RUNNER.id, "headset", OtherClock(self.loop)) as headset:
             async for happening in headset:
                 now_s = self.loop.now_s()
                 self.happened.append((now_s, happening))
@@ -241,9 +251,9 @@ async def coached(loop: Loop, stage: Stage, plan: Plan = PLAN) -> AsyncIterator[
     journal = JournalSink(stage.disk / "journal.sqlite3", live=True, now=moment)
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        relay = await enter(Relay(stage.broker.port))
+        relay, far = await enter(Relay(stage.broker.port)), await enter(Relay(stage.broker.port))
         bluez = await enter(FakeBluez(stage.bus, strap, other, pod))
-        run = LiveRun(loop, stage, relay, bluez, strap, other, pod, wishes, plan, journal)
+        run = LiveRun(loop, stage, relay, far, bluez, strap, other, pod, wishes, plan, journal)
         sensor = await enter(BleSensor(Sensor(address=MINE, speed_address=POD), loop))
         mqtt = Mqtt(url=f"mqtt://127.0.0.1:{relay.port}")
         sink = await enter(MqttSink(mqtt, RUNNER, loop, wishes, sensor="Polar H10"))

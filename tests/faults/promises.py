@@ -29,10 +29,12 @@ FROM_HEART_RATE = (
     Reason.TREND,
     Reason.RESTORED,
 )
+# These tell, at the next quiet moment, what has been concluded while heart rate was trusted.
+SAID_LATER = (CueKind.SIGNAL_BACK, CueKind.RATIO)
 
 
 def rash_cues(step: Step) -> list[Cue]:
-    """What is said because of a heart rate that is not trusted; that it is back rests on twenty good seconds."""
+    """What is said because of a heart rate that is not trusted."""
     if step.estimate.trust is Trust.GOOD:
         return []
-    return [cue for cue in step.cues if cue.reason in FROM_HEART_RATE and cue.kind is not CueKind.SIGNAL_BACK]
+    return [cue for cue in step.cues if cue.reason in FROM_HEART_RATE and cue.kind not in SAID_LATER]

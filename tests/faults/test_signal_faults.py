@@ -1,6 +1,6 @@
 """Every fault of the signal and every deaf ear, in every phase, with nothing but the controller and a simulated runner.
 
-    hrbridge simulate --fault NAME@T+FOR
+hrbridge simulate --fault NAME@T+FOR
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ class Lived:
     @property
     def heard(self) -> list[str]:
         cues = [cue for step in self.steps if step.at_s >= self.from_s for cue in step.cues]
-        return [cue.say for cue in cues if cue.kind in ABOUT_THE_SIGNAL or cue.reason in (Reason.SAFETY, Reason.CUE_IGNORED)]
+        return [
+            cue.say for cue in cues if cue.kind in ABOUT_THE_SIGNAL or cue.reason in (Reason.SAFETY, Reason.CUE_IGNORED)
+        ]
 
 
 def coached(faults: list[str], until_s: float, pause_s: float | None) -> Iterator[Step]:

@@ -447,6 +447,11 @@ def test_on_a_terminal_delete_asks(journal: Path, answer: bytes, left: int):
         assert len(opened.sessions()) == left
 
 
+def test_who_has_no_run_yet_is_told_whose_there_are(hrbridge: Hrbridge, journal: Path):
+    ended = hrbridge("history", "--runner", "kim", "--journal", journal)
+    assert ended.out == f"{journal}: no runs yet; there are runs of alex.\n"
+
+
 def test_who_wants_an_unknown_run_deleted_is_told_which_there_are(hrbridge: Hrbridge, journal: Path):
     ended = hrbridge("history", "delete", "9", "--journal", journal, "--yes")
     assert ended.err == f"hrbridge: {journal}: no run 9; the newest are 3, 2, 1\n"

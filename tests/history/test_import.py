@@ -297,6 +297,11 @@ def test_a_file_is_not_mixed_with_what_is_said_of_it(hrbridge: Hrbridge, two_min
     assert ended.err == f"hrbridge: export --csv {out}: needs a file to write\n"
 
 
+def test_a_file_that_is_not_there_is_one_line(hrbridge: Hrbridge, tmp_path: Path) -> None:
+    ended = hrbridge("import", tmp_path / "run.fit", "--journal", tmp_path / "new.sqlite3")
+    assert (ended.code, ended.err) == (2, f"hrbridge: {tmp_path / 'run.fit'}: no such file\n")
+
+
 def test_a_run_that_is_not_there_is_one_line(hrbridge: Hrbridge, two_minutes: Path, tmp_path: Path) -> None:
     ended = hrbridge("export", "7", "--fit", tmp_path / "run.fit", "--journal", two_minutes)
     assert ended.err == f"hrbridge: {two_minutes}: no run 7; the newest is 1\n"

@@ -139,6 +139,11 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert walk_table([walk]).splitlines()[1].split()[1:6] == ["-", "75", "s", "-", "-"]
 
 
+def test_a_drop_of_nothing_has_no_sign() -> None:
+    walk = replace(WALK, drop_bpm=-0.3)
+    assert walk_table([walk]).splitlines()[1].split()[5] == "0"
+
+
 def test_the_end_begins_with_the_times() -> None:
     assert summary_lines(SUMMARY).splitlines()[0] == (
         "40:00 in all: 30:00 running, 06:15 in walk breaks; heart rate trusted for 38:30."

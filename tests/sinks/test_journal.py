@@ -300,7 +300,7 @@ def test_a_damaged_journal_is_set_aside_unchanged_and_a_new_one_begun(file: Path
     (aside,) = file.parent.glob("*.damaged-*")
     assert aside.read_bytes() == b"no database" * 1000
     assert [record.getMessage() for record in caplog.records] == [
-        f"{file}: damaged: file is not a database; it is kept as {aside.name}, and a new one begun"
+        f"{file}: damaged, or no journal: file is not a database; it is kept as {aside.name}, and a new one begun"
     ]
 
 

@@ -145,7 +145,8 @@ async def test_without_a_broker_steps_are_taken_all_the_same(
             bridge.take(step(cues=(cue(n),)))
         await asyncio.wait_for(warned.wait(), 5)
     assert caplog.messages[0].endswith(
-        "nothing listens there; is the broker running?; the run goes on without it, and hrbridge keeps trying"
+        "nothing listens there: start the broker, or the run that brings one; "
+        "the run goes on without it, and hrbridge keeps trying"
     )
 
 
