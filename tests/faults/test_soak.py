@@ -99,7 +99,7 @@ class Watch:
         self._count(step)
         if now_s < self.excused_until_s:  # the first tick of a session may be the one that comes late
             self.began_s = min(self.began_s, now_s - step.at_s)
-        if now_s >= self.excused_until_s:
+        else:
             if isinstance(step.event, Tick) and step.at_s != self.ticked + 1:
                 self.wrong.append(f"{self.ticked} s, then {step.at_s} s")
             if abs(now_s - self.began_s - step.at_s) > 0.01:
