@@ -318,6 +318,8 @@ def _history(
         risen = f"one rung up, to {here}" if not today else f"{here} comes next{today}"
         return [Why(Factor.HISTORY, f"the last runs went well: {risen}"), *short]
     begins = "" if standing.known else ", where everybody begins"
+    if begins and all(ladder.rung(run) is None for run in all_runs):
+        begins += " (recordings and free runs have no ratio; [season] start_ratio begins elsewhere)"
     towards = f"{standing.towards} of {standing.needed} runs for the next rung"
     return [Why(Factor.HISTORY, f"you stand at {here}{begins}, with {towards}{today}"), *short]
 

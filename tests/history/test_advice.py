@@ -61,6 +61,11 @@ def test_runs_of_which_nothing_is_known_change_nothing() -> None:
     assert advised(past("4:1", kind=Kind.IMPORTED, source="run.hrm")).ratio == "1:2"
 
 
+def test_who_only_has_recordings_hears_why_they_do_not_count() -> None:
+    told = reason(advised(past("4:1", kind=Kind.IMPORTED, source="run.hrm")), Factor.HISTORY)
+    assert "recordings and free runs have no ratio; [season] start_ratio begins elsewhere" in told
+
+
 def test_where_one_stands_is_what_one_runs() -> None:
     steady = advised(*STEADY)
     assert (steady.ratio, steady.minutes) == ("2:1", 30)
