@@ -36,6 +36,19 @@ from hrbridge.broker import (
 from hrbridge.config import Mqtt, Protocol
 
 
+MAY_SIGN = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """Somebody who signs certificates into a folder."""
 
@@ -46,6 +59,7 @@ class Authority:
         self.file = folder / f"{name}.pem"
         own = self._made(self._name, self._key.public_key(), valid_days=10)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        own = own.add_extension(MAY_SIGN, critical=True)
         self.file.write_bytes(self._signed(own))
 
     def lines(self, host: str, *, valid_days: int = 10) -> list[str]:
@@ -66,7 +80,10 @@ class Authority:
         begins = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
         ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=valid_days)
         made = x509.CertificateBuilder(self._name, name, key, x509.random_serial_number())
-        return made.not_valid_before(begins).not_valid_after(ends)
+        # Without these Python 3.13 trusts no certificate (RFC 5280, 4.2.1.1 and 4.2.1.2).
+        made = made.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return made.add_extension(signer, critical=False).not_valid_before(begins).not_valid_after(ends)
 
     def _signed(self, made: x509.CertificateBuilder) -> bytes:
         return made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
