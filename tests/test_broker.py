@@ -35,7 +35,6 @@ from hrbridge.broker import (
 )
 from hrbridge.config import Mqtt, Protocol
 
-
 MAY_SIGN = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
