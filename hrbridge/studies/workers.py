@@ -60,13 +60,24 @@ def _outlive_nobody() -> None:
 
 
 def _begin(executor: Executor, workers: int) -> None:
-    """Start them all, deaf to Ctrl-C in the terminal from their first moment: who ends them is their parent."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Start them all, deaf to Ctrl-C in the terminal from their first moment: who ends them is their parent.
+
+    It hears Ctrl-C itself when they are started: one that is left half-way ends with a traceback. To block the
+    signals is not enough for that, as they may come by any other thread (of numpy).
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    came: list[int] = []
+    handlers = [signal.signal(number, lambda number, _frame: came.append(number)) for number in numbers]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         for _ in range(workers):
             executor.submit(os.getpid)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 @contextmanager
